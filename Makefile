@@ -1,0 +1,51 @@
+# Every task of the project, as one command each. `make` alone lists them.
+.DEFAULT_GOAL := help
+# Where it is set, every process would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHON
+
+bin := .venv/bin
+fast_tests := $(wildcard src/bist_pipeline serving tests/unit tests/contract tests/leakage)
+
+.PHONY: help
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: env-run ## set everything up and run the main job through Airflow on a synthetic market
+	@scripts/demo.sh
+
+.PHONY: serve
+serve: env-run ## REST API and web pages on the published ranks
+	@$(bin)/bist serve
+
+.PHONY: test
+test: env-dev lint ## set everything up, then lint, types and all tests
+	@$(bin)/pytest
+
+.PHONY: check
+check: env-dev lint ## the fast part: lint, types, and the tests that need no other process
+	@$(bin)/pytest -m 'not slow and not integration' $(fast_tests)
+
+.PHONY: lint
+lint: env-dev
+	@$(bin)/ruff check --quiet
+	@$(bin)/ruff format --check --quiet
+	@$(bin)/mypy --no-error-summary
+
+.PHONY: lock
+lock: ## compile locks/ from setup.cfg (UPGRADE=1: take the newest versions)
+	@scripts/env.sh tools
+	@scripts/lock.sh
+
+.PHONY: clean
+clean: ## remove .venv and caches; var/ holds data and stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist src/*.egg-info
+	find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +
+
+.PHONY: env-run env-dev
+env-run:
+	@scripts/env.sh run
+env-dev:
+	@scripts/setup_test.sh
+	@scripts/env.sh dev

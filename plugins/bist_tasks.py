@@ -1,0 +1,82 @@
+"""The one place between a stage and Airflow: the form's settings in, a receipt or the error's policy out.
+
+DAG files can import it because Airflow puts the plugins folder on the path.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+if TYPE_CHECKING:
+    from bist_pipeline.config import Settings
+    from bist_pipeline.receipt import Receipt
+
+log = logging.getLogger(__name__)
+
+
+def run_stage(stage: Callable[[Settings, Any], Receipt], session: str | None) -> dict[str, Any]:
+    """Run a stage with the settings of the trigger form; log its outcome in words and return it as JSON.
+
+    Parameters
+    ----------
+    stage : callable
+        One of `bist_pipeline.stages`.
+    session : str or None
+        ISO date of the session; None lets the stage take the newest one of its source.
+    """
+    with errors_by_policy():
+        settings = settings_of(get_current_context()["params"])
+        receipt = stage(settings, dt.date.fromisoformat(session) if session else None)
+    log.info(receipt.summary)
+    for warning in receipt.warnings:
+        log.warning(warning)
+    return receipt.as_json()
+
+
+def settings_of(params: Mapping[str, Any]) -> Settings:
+    """Build the settings of a run from its params.
+
+    Raises
+    ------
+    ConfigError
+        If a param is unknown: Airflow lets any through, and a misspelt `session` would run another one.
+    """
+    from bist_pipeline.config import load_settings
+    from bist_pipeline.errors import ConfigError
+
+    overrides = {name: value for name, value in params.items() if name != "session"}
+    if unknown := set(overrides) - {"source", "source_path"}:
+        raise ConfigError(
+            f"{len(unknown)} param(s) of this run are unknown; known are session, source and source_path.",
+            which=sorted(unknown),
+            next_step="trigger the DAG again with the names as in its form",
+        )
+    return load_settings(**overrides)
+
+
+@contextmanager
+def errors_by_policy() -> Iterator[None]:
+    """Turn the policy of a `BistError` into what Airflow does with the task.
+
+    `fail` ends it without retries, `skip` skips it and all that follows, `retry` leaves it to the task's
+    retries, as any error that is not ours. The text is logged, so that nobody digs it out of a stack trace.
+    """
+    from bist_pipeline.errors import BistError, Policy
+
+    try:
+        yield
+    except BistError as error:
+        text = f"{type(error).__name__}: {error}"
+        log.error(text)
+        if error.policy is Policy.FAIL:
+            raise AirflowFailException(text) from error
+        if error.policy is Policy.SKIP:
+            raise AirflowSkipException(text) from error
+        raise

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Runs the DAG bist_pipeline through Airflow, in one process and without servers, and shows the best shares.
+# Called by demo.sh and by `make airflow-run CONF='{"source": "files", "source_path": "prices.parquet"}'`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/airflow_env.sh
+log=$AIRFLOW_HOME/logs/bist_pipeline.log
+mkdir -p "${log%/*}"
+say() { echo "==> $*" >&2; }
+
+exec 9>"$AIRFLOW_HOME/lock"
+if command -v flock >/dev/null && ! flock -n 9; then
+    say "waiting for another run to end"
+    flock 9
+fi
+
+say "preparing Airflow's database and the predictions database"
+airflow db migrate >"$log" 2>&1 ||
+    { echo "error: Airflow cannot prepare its database. Full log: $log" >&2; exit 1; }
+bist db upgrade >&2
+say "running the DAG bist_pipeline through Airflow"
+exec python scripts/run_dag.py "${1:-}" "$log" 3>&1 4>&2 >>"$log" 2>&1

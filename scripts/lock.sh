@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Compiles locks/*.lock from setup.cfg and locks/tools.in. Called by `make lock`; UPGRADE=1 takes the newest versions.
+# dev.lock is resolved once, for everything; the others are parts of it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+uv=.venv/bin/uv
+compile() {
+    "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+        --custom-compile-command 'make lock' --excludes locks/excludes.txt "$@"
+}
+compile ${UPGRADE:+--upgrade} locks/tools.in -o locks/tools.lock
+compile ${UPGRADE:+--upgrade} setup.cfg --all-extras -c locks/tools.lock -o locks/dev.lock
+part() { local lock=$1; shift; compile --upgrade --no-annotate setup.cfg "$@" -c locks/dev.lock -o "locks/$lock"; }
+part run.lock --extra serving --extra pipeline --extra airflow
+part serving.lock --extra serving --extra mysql

@@ -1,0 +1,3 @@
+"""Rank the shares of Borsa Istanbul by what they may earn over the next quarter, every session."""
+
+__version__ = "0.1.0"

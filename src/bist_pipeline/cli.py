@@ -1,0 +1,215 @@
+"""The command line, `bist`: every stage by hand, all of them in order, and what they left behind."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bist_pipeline.config import Settings, load_settings
+from bist_pipeline.errors import BistError, MissingDataError
+from bist_pipeline.receipt import Receipt
+from bist_pipeline.terminal import batch_table, closing_lines
+
+STAGES = {
+    "ingest": "Take in prices up to a session, checked against their contract.",
+    "check": "Judge the session's data by deterministic rules; what they refuse stops here.",
+    "features": "Clean the prices and compute what the model sees.",
+    "train": "Validate, fit and register a model, and promote it if it deserves to be.",
+    "score": "Rank all shares of a session and publish the ranks.",
+    "evaluate": "Compare ranks published a horizon ago with what happened.",
+    "drift": "Compare the session's features with those the model was trained on.",
+}
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
+database = typer.Typer(no_args_is_help=True, help="The predictions database.")
+app.add_typer(database, name="db")
+
+people = Console(stderr=True, highlight=False)
+
+Day = Annotated[
+    dt.datetime | None, typer.Option("--session", formats=["%Y-%m-%d"], help="Trading date; default: newest.")
+]
+Source = Annotated[str | None, typer.Option(help="synthetic, files, yahoo or snapshot. [BIST_SOURCE]")]
+SourcePath = Annotated[str | None, typer.Option(help="File or folder of the source. [BIST_SOURCE_PATH]")]
+LakeUrl = Annotated[str | None, typer.Option("--lake", help="Folder or fsspec URL. [BIST_LAKE_URL]")]
+DatabaseUrl = Annotated[str | None, typer.Option(help="sqlite:///… or mysql+mysqldb://… [BIST_DATABASE_URL]")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="One JSON object on standard output, nothing else there.")
+]
+
+
+@contextmanager
+def _errors_for(*, as_json: bool) -> Iterator[None]:
+    """End a failed command with its error, in words or as JSON, and a non-zero exit code."""
+    try:
+        yield
+    except BistError as error:
+        name = type(error).__name__
+        if as_json:
+            typer.echo(
+                json.dumps(
+                    {"error": name, "message": str(error), "next": error.next_step}, ensure_ascii=False
+                )
+            )
+        people.print(f"[bold red]{name}[/]: ", end="")
+        people.print(str(error), markup=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+
+
+def run_stage(name: str, settings: Settings, session: dt.date | None) -> Receipt:
+    """Run one stage by name; imported here, because a stage's libraries take seconds to load."""
+    stage: Callable[..., Receipt] = getattr(import_module(f"bist_pipeline.stages.{name}"), name)
+    started = time.perf_counter()
+    if people.is_terminal:
+        people.print(f"[dim]{name:<9}[/] …", end="\r")
+    receipt = stage(settings, session)
+    seconds = time.perf_counter() - started
+    people.print(
+        f"[green]{name:<9}[/] {receipt.session}: {receipt.summary} [dim]({seconds:.1f} s)[/]", soft_wrap=True
+    )
+    for warning in receipt.warnings:
+        people.print(f"          [yellow]note[/] {warning}", soft_wrap=True)
+    return receipt
+
+
+def _newest_session(settings: Settings) -> dt.date:
+    from bist_pipeline.lake import open_lake
+
+    return dt.date.fromisoformat(open_lake(settings).require("prices").last)
+
+
+def _stage_command(name: str, summary: str) -> None:
+    @app.command(name, help=summary)
+    def command(
+        session: Day = None,
+        source: Source = None,
+        source_path: SourcePath = None,
+        lake: LakeUrl = None,
+        database_url: DatabaseUrl = None,
+        as_json: AsJson = False,
+    ) -> None:
+        with _errors_for(as_json=as_json):
+            settings = load_settings(
+                source=source, source_path=source_path, lake_url=lake, database_url=database_url
+            )
+            day = session.date() if session else None
+            if name != "ingest":
+                day = day or _newest_session(settings)
+            receipt = run_stage(name, settings, day)
+        if as_json:
+            facts = receipt.as_json()
+            typer.echo(json.dumps({**facts, **facts.pop("details")}, ensure_ascii=False))
+
+
+for _name, _summary in STAGES.items():
+    _stage_command(_name, _summary)
+
+
+@app.command()
+def run(
+    session: Day = None,
+    source: Source = None,
+    source_path: SourcePath = None,
+    lake: LakeUrl = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run every stage in order, without Airflow, and show the best-ranked shares."""
+    started = time.perf_counter()
+    with _errors_for(as_json=as_json):
+        settings = load_settings(
+            source=source, source_path=source_path, lake_url=lake, database_url=database_url
+        )
+        receipts: dict[str, Receipt] = {}
+        day = session.date() if session else None
+        for name in STAGES:
+            receipts[name] = run_stage(name, settings, day)
+            day = receipts[name].session
+        if not as_json:
+            _print_top(settings, limit=10)
+            return
+    score = receipts["score"]
+    answer: dict[str, Any] = {
+        **{key: score.details[key] for key in ("run_id", "model_name", "model_version")},
+        "session": score.session.isoformat(),
+        "rows": score.rows,
+        "data_hash": score.data_hash,
+        "drift_status": receipts["drift"].details["status"],
+        "published": True,
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+    typer.echo(json.dumps(answer))
+
+
+def _print_top(settings: Settings, *, limit: int) -> None:
+    from bist_pipeline.store.engine import connect, open_engine
+    from bist_pipeline.store.migrate import require_schema
+    from bist_pipeline.store.read import read_batch, read_drift_status
+
+    engine = open_engine(settings.database_url)
+    require_schema(engine)
+    with connect(engine) as connection:
+        batch = read_batch(connection, limit=limit)
+        if batch is None:
+            raise MissingDataError(
+                "No predictions are published yet.", consequence="", next_step="bist run (or: make demo)"
+            )
+        drift = read_drift_status(connection, batch.publication.source, batch.publication.session)
+    output = Console(highlight=False)
+    output.print(batch_table(batch))
+    for line in closing_lines(batch.publication, drift):
+        output.print(line, soft_wrap=True)
+
+
+@app.command()
+def top(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many shares.")] = 10,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Show the best-ranked shares of the published batch, and how far to trust them."""
+    with _errors_for(as_json=False):
+        _print_top(load_settings(database_url=database_url), limit=limit)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Serve the published predictions as REST."""
+    with _errors_for(as_json=False):
+        settings = load_settings(database_url=database_url)
+        import uvicorn
+
+        from serving.app import create_app
+
+        uvicorn.run(create_app(settings), host=host, port=port)
+
+
+@database.command("upgrade")
+def db_upgrade(database_url: DatabaseUrl = None) -> None:
+    """Bring the database to the schema of this version."""
+    with _errors_for(as_json=False):
+        settings = load_settings(database_url=database_url)
+        from bist_pipeline.store.engine import open_engine
+        from bist_pipeline.store.migrate import upgrade
+        from bist_pipeline.store.schema import REVISION
+
+        engine = open_engine(settings.database_url)
+        upgrade(engine)
+        where = engine.url.render_as_string(hide_password=True)
+        people.print(f"{where} is at revision {REVISION}.", soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

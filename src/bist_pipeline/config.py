@@ -1,0 +1,113 @@
+"""Settings: one frozen tree, read from `BIST_…` variables (`__` for nesting), never at import.
+
+>>> Settings(horizon_sessions=21).horizon_sessions
+21
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bist_pipeline.errors import ConfigError
+
+SourceName = Literal["synthetic", "files", "yahoo", "snapshot"]
+MODEL_NAME = "bist-rank-63s"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SyntheticSettings(_Part):
+    """The built-in market: who has no data feed yet can still run everything."""
+
+    seed: int = Field(default=7, ge=0)
+    symbols: int = Field(default=120, ge=40, le=2000)
+    # About six years; it grows with the calendar, and its past never changes.
+    first_session: dt.date = dt.date(2020, 11, 23)
+    # Annualised cross-sectional signal: see sources/synthetic.py for the rank IC it implies.
+    signal: float = Field(default=0.8, ge=0.0, le=3.0)
+
+
+class ValidationSettings(_Part):
+    """Walk-forward: expanding window, purged by the horizon plus an embargo, refit every block."""
+
+    folds: int = Field(default=4, ge=2, le=40)
+    block_sessions: int = Field(default=63, ge=5)
+    embargo_sessions: int = Field(default=5, ge=0)
+    sample_every: int = Field(default=5, ge=1)
+    min_train_sessions: int = Field(default=252, ge=63)
+    min_symbols: int = Field(default=30, ge=10)
+
+
+class TrainingSettings(_Part):
+    """Hyper-parameters of the small LightGBM; every one of them is logged with the run."""
+
+    trees: int = Field(default=300, ge=1)
+    learning_rate: float = Field(default=0.03, gt=0)
+    leaves: int = Field(default=15, ge=2)
+    depth: int = 5
+    min_child_samples: int = Field(default=500, ge=1)
+    column_share: float = Field(default=0.3, gt=0, le=1)
+    row_share: float = Field(default=0.5, gt=0, le=1)
+    l2: float = Field(default=10.0, ge=0)
+    seeds: tuple[int, ...] = (1, 2, 3)
+    threads: int = Field(default=2, ge=1)
+    interval: float = Field(default=0.8, gt=0, lt=1)
+    interval_trees: int = Field(default=60, ge=1)
+    interval_learning_rate: float = Field(default=0.1, gt=0)
+    calibration_sessions: int = Field(default=126, ge=21)
+
+
+class Settings(BaseSettings):
+    """Everything a run depends on besides the session itself."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="BIST_", env_nested_delimiter="__", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    home: Path = Path("var")
+    source: SourceName = "synthetic"
+    source_path: str = ""
+    database_url: str = ""
+    lake_url: str = ""
+    mlflow_url: str = ""
+    horizon_sessions: int = Field(default=63, ge=1, le=252)
+    synthetic: SyntheticSettings = SyntheticSettings()
+    validation: ValidationSettings = ValidationSettings()
+    training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_places(cls, values: dict[str, Any]) -> dict[str, Any]:
+        home = Path(values.get("home") or "var").absolute()
+        places = {
+            "database_url": f"sqlite:///{home}/bist.db",
+            "lake_url": str(home / "lake"),
+            "mlflow_url": f"sqlite:///{home}/mlflow.db",
+        }
+        given = {name: value for name, value in values.items() if value not in (None, "")}
+        return {**places, **given, "home": home}
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Build the settings from the environment; `overrides` that are not None win.
+
+    Raises
+    ------
+    ConfigError
+        If a value is unknown or out of range; all offending settings are named.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
+        raise ConfigError(
+            f"{len(problems)} setting(s) cannot be used: {'; '.join(problems)}.",
+            next_step="correct the option or the BIST_… variable named above",
+        ) from error

@@ -1,0 +1,1 @@
+"""Drift checks, from data quality to policy. Pure."""

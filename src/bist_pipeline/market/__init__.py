@@ -1,0 +1,1 @@
+"""Cleaning, universe, labels and price limits. Pure."""

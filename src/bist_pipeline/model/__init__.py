@@ -1,0 +1,1 @@
+"""Pipeline, walk-forward splits, metrics and the promotion gate. Pure."""

@@ -1,0 +1,1 @@
+"""Where prices, securities and fundamentals come from."""

@@ -1,0 +1,103 @@
+"""What every source of market data gives, and how the configured one is opened.
+
+Sources are an edge: which sessions are over is asked of the clock here, and nowhere else in the package.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Protocol
+
+import pandas as pd
+
+from bist_pipeline.calendar import TradingCalendar
+from bist_pipeline.config import Settings
+from bist_pipeline.errors import ConfigError, SessionOutOfRangeError
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """What a source delivered for the sessions up to one.
+
+    Parameters
+    ----------
+    prices : DataFrame
+        Rows that keep the price contract, in order of session and symbol.
+    securities : DataFrame
+        `symbol, name, sector` of every share in `prices`.
+    quarantined : DataFrame
+        Rows that break it, with the column `rule`.
+    notes : tuple of str
+        What people should know about this delivery.
+    """
+
+    prices: pd.DataFrame
+    securities: pd.DataFrame
+    quarantined: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """A market-data source. Symbols are bare (`THYAO`) on this side of it."""
+
+    @property
+    def name(self) -> str:
+        """Name of the source, as in the settings."""
+        ...
+
+    def latest_session(self, calendar: TradingCalendar) -> dt.date:
+        """Return the newest session the source can deliver."""
+        ...
+
+    def fetch(self, until: dt.date, calendar: TradingCalendar) -> Fetch:
+        """Deliver everything up to the session `until`, which must be among it."""
+        ...
+
+
+def newest_final(calendar: TradingCalendar) -> dt.date:
+    """Return the newest session that is over: later prices are not final."""
+    return calendar.last_closed(dt.datetime.now(dt.UTC))
+
+
+def require_final(until: dt.date, calendar: TradingCalendar) -> None:
+    """Refuse a day that is no session, or not over yet.
+
+    Raises
+    ------
+    NotASessionError, SessionOutOfRangeError
+    """
+    calendar.require(until)
+    newest = newest_final(calendar)
+    if until > newest:
+        raise SessionOutOfRangeError(
+            f"The session {until} is not over yet; the newest that is: {newest}.",
+            next_step=f"bist ingest --session {newest}",
+        )
+
+
+def open_source(settings: Settings) -> Source:
+    """Open the source that the settings name; nothing is read yet.
+
+    Raises
+    ------
+    ConfigError
+        If the source needs a path and none is set, or is not available in this version.
+    """
+    if settings.source == "synthetic":
+        from bist_pipeline.sources.synthetic import SyntheticSource
+
+        return SyntheticSource(settings.synthetic)
+    if settings.source == "files":
+        from bist_pipeline.sources.files import FileSource
+
+        if not settings.source_path:
+            raise ConfigError(
+                "The source 'files' needs a path and none is set.",
+                next_step="add --source-path prices.parquet (or set BIST_SOURCE_PATH)",
+            )
+        return FileSource(settings.source_path)
+    raise ConfigError(
+        f"The source {settings.source!r} is not available in this version.",
+        next_step="use --source synthetic or --source files",
+    )

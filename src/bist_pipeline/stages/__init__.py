@@ -1,0 +1,1 @@
+"""One file per stage; each is a function `stage(settings, session) -> Receipt`."""

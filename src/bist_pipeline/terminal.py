@@ -1,0 +1,46 @@
+"""What people see of a run in a terminal: the table at the end, and where to look next."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from bist_pipeline.store.read import Batch, Publication
+
+
+def batch_table(batch: Batch) -> Table:
+    """Lay out a batch, best rank first."""
+    publication = batch.publication
+    table = Table(
+        title=f"Best-ranked shares of {publication.universe} on {publication.session} ({publication.source})",
+        caption=f"Expected return over {publication.horizon_sessions} sessions, in excess of the universe median.",
+        title_justify="left",
+        caption_justify="left",
+    )
+    for name in ("rank", "share", "sector", "expected excess", "80 % interval", "tradable"):
+        table.add_column(
+            name, justify="right" if name in ("rank", "expected excess", "80 % interval") else "left"
+        )
+    for p in batch.predictions:
+        table.add_row(
+            str(p.rank),
+            p.symbol,
+            p.sector,
+            f"{p.expected_excess_return:+.1%}",
+            f"{p.lower:+.1%} … {p.upper:+.1%}",
+            "yes" if p.tradable else "no",
+        )
+    return table
+
+
+def closing_lines(publication: Publication, drift: str | None) -> list[str]:
+    """Say which model stands behind a batch, whether it may still be believed, and where to go next."""
+    model = publication.model
+    skill = "not measured" if model.rank_ic is None else f"{model.rank_ic:+.3f} (mean daily, out of sample)"
+    first = "THYAO"
+    return [
+        f"Champion  {model.name} version {model.version}, rank IC {skill}",
+        f"Drift     {drift or 'not checked for this session'}",
+        "Next      bist serve                                           REST on http://127.0.0.1:8000/docs",
+        f"          curl '127.0.0.1:8000/api/v1/predictions?limit=10'    the table above as JSON",
+        f"          bist run --source files --source-path prices.parquet  the same on your own prices",
+    ]

@@ -1,0 +1,123 @@
+"""The DAG run through Airflow as people run it, on a tiny synthetic market and a real SQLite database."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
+
+ROOT = Path(__file__).parents[2]
+TINY = {
+    "BIST_SYNTHETIC__SYMBOLS": "60",
+    "BIST_SYNTHETIC__FIRST_SESSION": "2021-06-01",
+    "BIST_VALIDATION__FOLDS": "2",
+    "BIST_TRAINING__TREES": "20",
+    "BIST_TRAINING__SEEDS": "[1]",
+}
+STAGES = {"ingest", "check", "features", "train", "score", "evaluate", "drift"}
+
+
+def command(home: Path, params: dict[str, str]) -> dict:
+    """Arguments of a process that runs the DAG with its files under `home`."""
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("BIST_")}
+    return {
+        "args": [ROOT / "scripts/airflow_run.sh", json.dumps(params)],
+        "env": {**outside, **TINY, "BIST_HOME": str(home)},
+        "text": True,
+    }
+
+
+def rows(database: Path, query: str) -> list[tuple]:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchall()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("var")
+
+
+@pytest.fixture(scope="module")
+def first_run(home):
+    params = {"source": "synthetic", "session": "2024-06-28"}
+    return subprocess.run(**command(home, params), capture_output=True)
+
+
+@pytest.fixture
+def published(first_run, home):
+    """What is published, and the numbers behind it."""
+    assert first_run.returncode == 0, first_run.stderr
+
+    def read():
+        publications = rows(
+            home / "bist.db", "SELECT source, session, run_id, published_at FROM publications"
+        )
+        return publications, rows(home / "bist.db", "SELECT * FROM predictions ORDER BY symbol")
+
+    return read
+
+
+def test_a_run_publishes_one_batch_and_shows_it(first_run, published, home):
+    publications, predictions = published()
+
+    assert [row[:2] for row in publications] == [("synthetic", "2024-06-28")]
+    assert len(predictions) >= 30
+    assert "2024-06-28" in first_run.stdout
+    assert all(f"\n{stage} " in first_run.stderr for stage in STAGES)
+
+
+def test_receipts_and_nothing_larger_cross_the_tasks(published, home):
+    receipts = rows(home / "airflow/airflow.db", "SELECT task_id, value FROM xcom WHERE key = 'return_value'")
+
+    assert {task for task, _ in receipts} == STAGES
+    for task, text in receipts:
+        receipt = json.loads(text)
+        receipt = json.loads(receipt) if isinstance(receipt, str) else receipt
+        assert (receipt["stage"], receipt["session"]) == (task, "2024-06-28")
+        assert len(text) < 5_000
+
+
+def test_what_airflow_keeps_secret_only_its_owner_can_read(published, home):
+    assert (home / "airflow").stat().st_mode & 0o077 == 0
+    assert (home / "airflow/airflow.cfg").stat().st_mode & 0o077 == 0
+
+
+def test_a_wrong_path_ends_in_our_message_and_the_batch_stays(published, home):
+    before = published()
+
+    run = subprocess.run(
+        **command(home, {"source": "files", "source_path": "/nowhere.parquet"}), capture_output=True
+    )
+
+    assert run.returncode == 1
+    assert "/nowhere.parquet" in run.stderr
+    assert "\nNext: " in run.stderr
+    assert "Traceback" not in run.stderr + run.stdout
+    assert published() == before
+
+
+def test_an_interrupted_run_leaves_no_process_and_no_running_task(published, home):
+    before = published()
+    run = subprocess.Popen(
+        **command(home, {"session": "2024-06-27"}), stderr=subprocess.PIPE, start_new_session=True
+    )
+    shown = iter(run.stderr.readline, "")
+    assert any(line.startswith("ingest ") for line in shown)
+
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
+
+    assert "Interrupted." in "".join(shown)
+    assert run.wait() == 130
+    with pytest.raises(ProcessLookupError):
+        os.killpg(run.pid, 0)
+    states = rows(
+        home / "airflow/airflow.db", "SELECT state FROM dag_run UNION SELECT state FROM task_instance"
+    )
+    assert {state for (state,) in states} <= {"success", "failed", "upstream_failed"}
+    assert published() == before

@@ -1,0 +1,184 @@
+"""The weekly feature check: silent on stationary markets, loud on a fault, honest about what it cannot judge."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.signal import lfilter
+from scipy.stats import ks_2samp
+
+from bist_pipeline.drift.distribution import FeatureDriftReport, check_features
+from bist_pipeline.drift.status import Status, worst
+from bist_pipeline.errors import DriftInputError
+
+SHARES, SESSIONS = 40, 960
+DAYS = pd.bdate_range("2020-01-01", periods=SESSIONS)
+COLUMNS = ["fast", "slow"]
+
+
+def autoregressive(rng: np.random.Generator, persistence: float, columns: int) -> np.ndarray:
+    """Standard normal AR(1) paths, shape (SESSIONS, columns)."""
+    shocks = rng.normal(size=(SESSIONS + 300, columns))
+    return lfilter([1], [1, -persistence], shocks, axis=0)[300:] * np.sqrt(1 - persistence**2)
+
+
+def stationary_market(seed: int) -> dict[str, np.ndarray]:
+    """Features that move together from share to share and from session to session, and never drift."""
+    rng = np.random.default_rng(seed)
+    market = {}
+    for name, persistence in zip(COLUMNS, (0.5, 0.97), strict=True):
+        level, spread, tail = autoregressive(rng, 0.95, 3).T[:, :, None]
+        own = autoregressive(rng, persistence, SHARES)
+        market[name] = level + np.exp(0.3 * spread) * np.sign(own) * np.abs(own) ** np.exp(0.2 * tail)
+    return market
+
+
+def as_table(market: dict[str, np.ndarray]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "session": np.repeat(DAYS.to_numpy(), SHARES),
+            "symbol": np.tile([f"S{i:02}" for i in range(SHARES)], SESSIONS),
+            "tradable": True,
+            **{name: values.ravel() for name, values in market.items()},
+        }
+    )
+
+
+def check(table: pd.DataFrame, *, last: int = SESSIONS - 1, champion_age: int = 0) -> FeatureDriftReport:
+    return check_features(
+        table,
+        COLUMNS,
+        session=DAYS[last].date(),
+        trained_until=DAYS[last - champion_age - 68].date(),
+        champion_session=DAYS[last - champion_age].date(),
+    )
+
+
+def test_stationary_markets_rarely_alarm():
+    reports = [check(as_table(stationary_market(seed))) for seed in range(12)]
+    alarms = [seed for seed, report in enumerate(reports) if report.checks[0].status is not Status.OK]
+    assert len(alarms) <= 1, f"seeds {alarms}"
+    assert {report.replays for report in reports} == {104}
+    assert all(0 < distance.typical <= distance.record < 1 for distance in reports[0].features)
+
+
+def test_a_shifted_feature_alarms_and_is_named_first():
+    market = stationary_market(1)
+    market["slow"][-21:] = np.exp(2 * market["slow"][-21:])
+    report = check(as_table(market))
+    features, _ = report.checks
+    assert features.status is Status.RED
+    assert features.statistic > features.threshold
+    assert features.p_value == pytest.approx(1 / 105)
+    assert report.features[0].feature == "slow"
+    assert "slow differs most" in features.message
+    assert "1 of 105 checks" in features.message
+
+
+def test_a_move_of_the_whole_market_is_regime_and_no_fault():
+    market = stationary_market(1)
+    market["slow"][-21:] += 8
+    features, regime = check(as_table(market)).checks
+    assert (features.status, regime.status) == (Status.OK, Status.INFO)
+
+
+def test_the_distance_is_that_of_all_rows_compared():
+    market = stationary_market(2)
+    table = as_table(market)
+    report = check(table)
+    day = table["session"]
+    reference = table[day.isin(DAYS[report_reference()])]
+    current = table[day > DAYS[-22]]
+
+    def relative(rows: pd.DataFrame, name: str) -> pd.Series:
+        values = rows.groupby("session")[name]
+        centred = rows[name] - values.transform("median")
+        return centred / centred.abs().groupby(rows["session"]).transform("mean")
+
+    for distance in report.features:
+        name = distance.feature
+        expected = ks_2samp(relative(reference, name), relative(current, name)).statistic
+        assert distance.distance == pytest.approx(expected, abs=0.02)
+    assert (report.reference_first, report.reference_last) == (
+        DAYS[report_reference()[0]].date(),
+        DAYS[report_reference()[-1]].date(),
+    )
+
+
+def report_reference() -> np.ndarray:
+    """Every fifth session of the year that ends 68 sessions before the last."""
+    return np.arange(SESSIONS - 69, SESSIONS - 69 - 252, -5)[::-1]
+
+
+def test_what_happens_after_training_does_not_enter_the_record():
+    market = stationary_market(3)
+    before = check(as_table(market), champion_age=100)
+    market["fast"][-100:-21] **= 3
+    after = check(as_table(market), champion_age=100)
+    assert before == after
+
+
+def test_short_history_is_insufficient_never_ok():
+    report = check(as_table(stationary_market(1)), last=500)
+    assert 0 < report.replays < 52
+    assert report.status is Status.INSUFFICIENT_HISTORY
+    assert f"{report.replays} past weeks" in report.checks[0].message
+    assert [distance.record is None for distance in report.features] == [False, False]
+    report = check(as_table(stationary_market(1)), last=120)
+    assert (report.status, report.replays, report.features) == (Status.INSUFFICIENT_HISTORY, 0, ())
+
+
+@pytest.mark.parametrize(
+    ("sessions", "status", "said"),
+    [
+        (slice(-21, None), Status.ERROR, "newest sessions: slow"),
+        (slice(0, -100), Status.INSUFFICIENT_HISTORY, "training window: slow"),
+    ],
+)
+def test_a_feature_without_values_is_never_ok_and_the_others_are_judged(sessions, status, said):
+    market = stationary_market(1)
+    market["slow"][sessions] = np.nan
+    report = check(as_table(market))
+    assert report.checks[0].status is status
+    assert said in report.checks[0].message
+    assert [distance.feature for distance in report.features] == ["fast"]
+
+
+def test_shares_that_nobody_could_trade_and_missing_values_do_not_count():
+    table = as_table(stationary_market(4))
+    locked = table["symbol"] == "S00"
+    garbage = table.assign(tradable=~locked, slow=table["slow"].where(~locked, 1e9))
+    assert check(garbage) == check(table[~locked])
+    assert check(table.assign(**{name: table[name].where(~locked) for name in COLUMNS})) == check(
+        table[~locked]
+    )
+
+
+def test_a_feature_that_is_zero_for_everyone_does_not_drift():
+    market = stationary_market(1)
+    market["slow"][:] = 0.0
+    report = check(as_table(market))
+    assert {distance.feature: distance.distance for distance in report.features}["slow"] == 0.0
+
+
+def test_tables_that_cannot_be_judged_are_refused():
+    table = as_table(stationary_market(1))
+    with pytest.raises(DriftInputError, match="1 of the columns to judge.* slow"):
+        check(table.drop(columns="slow"))
+    with pytest.raises(DriftInputError, match="more than one row"):
+        check(pd.concat([table, table.tail(1)]))
+    with pytest.raises(DriftInputError, match="no rows of 2030-01-01"):
+        check_features(
+            table,
+            COLUMNS,
+            session=dt.date(2030, 1, 1),
+            trained_until=DAYS[800].date(),
+            champion_session=DAYS[868].date(),
+        )
+    with pytest.raises(DriftInputError, match="not in order"):
+        check(table, champion_age=-5, last=SESSIONS - 10)
+
+
+def test_nothing_checked_is_an_error():
+    assert worst([]) is Status.ERROR
