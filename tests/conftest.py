@@ -64,16 +64,20 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if not os.geteuid():
         shutil.chown(home, account)
     subprocess.run(
-        ["mariadb-install-db", "--no-defaults", f"--user={account}", f"--datadir={home}/data"]
-        + ["--auth-root-authentication-method=normal", "--skip-test-db"],
+        [
+            *("mariadb-install-db", "--no-defaults", f"--user={account}", f"--datadir={home}/data"),
+            *("--auth-root-authentication-method=normal", "--skip-test-db"),
+        ],
         check=True,
         capture_output=True,
     )
     port = free_port()
     process = subprocess.Popen(
-        [server, "--no-defaults", f"--user={account}", f"--datadir={home}/data", f"--socket={home}/s"]
-        + ["--bind-address=127.0.0.1", f"--port={port}", f"--log-error={home}/error.log"]
-        + ["--innodb-buffer-pool-size=128M", "--innodb-flush-log-at-trx-commit=2"]
+        [
+            *(server, "--no-defaults", f"--user={account}", f"--datadir={home}/data", f"--socket={home}/s"),
+            *("--bind-address=127.0.0.1", f"--port={port}", f"--log-error={home}/error.log"),
+            *("--innodb-buffer-pool-size=128M", "--innodb-flush-log-at-trx-commit=2"),
+        ]
     )
     url = f"mysql+mysqldb://root@127.0.0.1:{port}"
     try:

@@ -20,6 +20,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bist_pipeline.errors import NotASessionError, SessionOutOfRangeError
 
@@ -29,9 +30,11 @@ FIRST = dt.date(2010, 1, 1)
 # Turkish religious holidays are known a few years ahead; exchange_calendars 4.13 lists them to here.
 LAST = dt.date(2027, 12, 31)
 
+Days = NDArray[np.datetime64]
+
 # Sessions whose trades the exchange annulled after they had taken place.
 CANCELLED: dict[dt.date, str] = {
-    dt.date(2023, 2, 8): "Borsa Istanbul announcement of 2023-02-08: trades of the day cancelled (earthquake)",
+    dt.date(2023, 2, 8): "Borsa Istanbul, announcement of that day: trades cancelled after the earthquake",
 }
 
 # The closing auction and trades at the closing price end ten minutes after continuous trading does.
@@ -59,21 +62,22 @@ class TradingCalendar:
         Opening and end of continuous trading, UTC.
     """
 
-    def __init__(self, sessions: np.ndarray, opens: np.ndarray, closes: np.ndarray) -> None:
+    def __init__(self, sessions: Days, opens: Days, closes: Days) -> None:
         self.sessions = sessions.astype("datetime64[D]")
         self._opens = opens
         self._closes = closes
-        self._position = {day: i for i, day in enumerate(self.sessions.tolist())}
+        self._days: list[dt.date] = self.sessions.tolist()
+        self._position = {day: i for i, day in enumerate(self._days)}
 
     @property
     def first(self) -> dt.date:
         """First known session."""
-        return self.sessions[0].item()
+        return self._days[0]
 
     @property
     def last(self) -> dt.date:
         """Last known session; later holidays are not published yet."""
-        return self.sessions[-1].item()
+        return self._days[-1]
 
     def is_session(self, day: dt.date) -> bool:
         """Whether the exchange trades (or traded, and was not cancelled) on `day`."""
@@ -116,7 +120,7 @@ class TradingCalendar:
         """Sessions from `start` to `end`; both must be sessions, negative if `end` comes first."""
         return self._position[self.require(end)] - self._position[self.require(start)]
 
-    def between(self, start: dt.date, end: dt.date) -> np.ndarray:
+    def between(self, start: dt.date, end: dt.date) -> Days:
         """Sessions from `start` to `end`, both inclusive, as datetime64[D]."""
         lo = np.searchsorted(self.sessions, np.datetime64(start, "D"), side="left")
         hi = np.searchsorted(self.sessions, np.datetime64(end, "D"), side="right")
@@ -144,7 +148,7 @@ class TradingCalendar:
                 f"{wanted} lies outside the known trading calendar ({self.first} to {self.last}).",
                 next_step="choose another session, or update exchange_calendars for later years",
             )
-        return self.sessions[i].item()
+        return self._days[i]
 
 
 def _istanbul(time: np.datetime64) -> dt.datetime:

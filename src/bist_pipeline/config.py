@@ -106,8 +106,12 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
+        problems = [_in_words(problem) for problem in error.errors()]
         raise ConfigError(
             f"{len(problems)} setting(s) cannot be used: {'; '.join(problems)}.",
             next_step="correct the option or the BIST_… variable named above",
         ) from error
+
+
+def _in_words(problem: Any) -> str:
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']} (got {problem['input']!r})"

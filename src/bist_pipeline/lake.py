@@ -5,7 +5,7 @@ says which of them counts. A write adds a file first and moves `CURRENT` last, s
 moment, sees the whole old or the whole new version.
 
     prices/2f6a….parquet        sessions in order, then symbols
-    prices/CURRENT              {"version": "2f6a…", "rows": 409069, "first": "2020-01-02", "last": "2024-06-28"}
+    prices/CURRENT              {"version": "2f6a…", "rows": 409212, "first": "2020-01-02", "last": …}
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ def content_hash(frame: pd.DataFrame) -> str:
     """
     digest = blake2b(digest_size=8)
     for name in sorted(frame.columns):
-        column = frame[name]
+        values = frame[name].to_numpy()
         digest.update(name.encode())
-        if column.dtype == object:
-            codes, values = pd.factorize(column)
-            digest.update("\x00".join(map(str, values)).encode())
-            column = codes.astype(np.int32)
-        digest.update(np.ascontiguousarray(column).tobytes())
+        if values.dtype == object:
+            codes, texts = pd.factorize(values)
+            digest.update("\x00".join(map(str, texts)).encode())
+            values = codes.astype(np.int32)
+        digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
 
 

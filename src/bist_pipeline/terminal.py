@@ -12,7 +12,7 @@ def batch_table(batch: Batch) -> Table:
     publication = batch.publication
     table = Table(
         title=f"Best-ranked shares of {publication.universe} on {publication.session} ({publication.source})",
-        caption=f"Expected return over {publication.horizon_sessions} sessions, in excess of the universe median.",
+        caption=f"Expected return over {publication.horizon_sessions} sessions minus the universe median.",
         title_justify="left",
         caption_justify="left",
     )
@@ -36,11 +36,10 @@ def closing_lines(publication: Publication, drift: str | None) -> list[str]:
     """Say which model stands behind a batch, whether it may still be believed, and where to go next."""
     model = publication.model
     skill = "not measured" if model.rank_ic is None else f"{model.rank_ic:+.3f} (mean daily, out of sample)"
-    first = "THYAO"
     return [
         f"Champion  {model.name} version {model.version}, rank IC {skill}",
         f"Drift     {drift or 'not checked for this session'}",
         "Next      bist serve                                           REST on http://127.0.0.1:8000/docs",
-        f"          curl '127.0.0.1:8000/api/v1/predictions?limit=10'    the table above as JSON",
-        f"          bist run --source files --source-path prices.parquet  the same on your own prices",
+        "          curl '127.0.0.1:8000/api/v1/predictions?limit=10'    the table above as JSON",
+        "          bist run --source files --source-path prices.parquet  the same on your own prices",
     ]

@@ -56,6 +56,11 @@ from mlflow.entities.model_registry import ModelVersion as StoredVersion  # noqa
 from mlflow.exceptions import MlflowException  # noqa: E402
 
 # What MLflow, its migrations and its HTTP client say in passing; what matters arrives as an exception.
+_PASSING_WARNINGS = (
+    "The ``noload`` loader strategy is deprecated",  # MLflow 3.17's own tables under SQLAlchemy 2.1
+    ".*Any type hint is inferred as AnyType",  # of models inside MLflow, while it is imported
+    r"The `airflow\.",  # skops looks into every loaded module; Airflow's forwarding ones warn of that
+)
 for _name in ("mlflow", "alembic", "urllib3.connectionpool"):
     logging.getLogger(_name).setLevel(logging.ERROR)
 
@@ -167,7 +172,7 @@ class Registry:
         pipeline : Pipeline
             From `bist_pipeline.model.pipeline.build_pipeline`, fitted.
         example : DataFrame
-            Some rows it can predict; the signature is inferred from the first 100.
+            Rows it can predict, newest last; the signature is inferred from the last 100.
         card : ModelCard
             Becomes the tags of the version.
         params, metrics : mapping
@@ -275,7 +280,8 @@ class Registry:
                 uri = f"models:/{self.name}/{model.version}"
                 path = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder))
             try:
-                pipeline = skops.io.load(path / "model.skops", trusted=TRUSTED_TYPES)
+                with _quiet():
+                    pipeline = skops.io.load(path / "model.skops", trusted=TRUSTED_TYPES)
             except _DAMAGED as error:
                 raise ModelError(
                     f"{self.name} version {model.version} cannot be loaded: {error}.",
@@ -290,9 +296,7 @@ class Registry:
     @contextmanager
     def _connect(self) -> Iterator[mlflow.MlflowClient]:
         url = self._url.render_as_string(hide_password=False)
-        with warnings.catch_warnings():
-            # MLflow 3.17 uses a loader that SQLAlchemy 2.1 deprecates.
-            warnings.filterwarnings("ignore", category=sa.exc.SADeprecationWarning, module="mlflow")
+        with _quiet():
             try:
                 if self._url.drivername not in _SERVER:
                     _require_database(self._url)
@@ -346,6 +350,14 @@ class Registry:
         return None if version is None else client.get_model_version(self.name, version)
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        for message in _PASSING_WARNINGS:
+            warnings.filterwarnings("ignore", message)
+        yield
+
+
 def _parse_url(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
@@ -368,12 +380,13 @@ def _require_database(url: sa.URL) -> None:
 
 def _log_model(pipeline: Pipeline, example: pd.DataFrame) -> str:
     """Log the pipeline to the active run; return the model's id."""
-    rows = pipeline[:-1].transform(example.head(_SIGNATURE_ROWS))
+    # The newest rows: the oldest lack the features of long windows.
+    rows = pipeline[:-1].transform(example.tail(_SIGNATURE_ROWS))
     info = mlflow.sklearn.log_model(
         pipeline,
         name="model",
         signature=mlflow.models.infer_signature(rows, pipeline.predict(rows)),
-        input_example=rows.head(_EXAMPLE_ROWS),
+        input_example=rows.tail(_EXAMPLE_ROWS),
         pip_requirements=[f"{name}=={installed_version(name)}" for name in _REQUIREMENTS],
         skops_trusted_types=TRUSTED_TYPES,
     )

@@ -55,10 +55,8 @@ def published(first_run, home):
     assert first_run.returncode == 0, first_run.stderr
 
     def read():
-        publications = rows(
-            home / "bist.db", "SELECT source, session, run_id, published_at FROM publications"
-        )
-        return publications, rows(home / "bist.db", "SELECT * FROM predictions ORDER BY symbol")
+        queries = "SELECT * FROM publications", "SELECT * FROM predictions ORDER BY symbol"
+        return tuple(rows(home / "bist.db", query) for query in queries)
 
     return read
 
@@ -88,15 +86,15 @@ def test_what_airflow_keeps_secret_only_its_owner_can_read(published, home):
     assert (home / "airflow/airflow.cfg").stat().st_mode & 0o077 == 0
 
 
-def test_a_wrong_path_ends_in_our_message_and_the_batch_stays(published, home):
+def test_a_file_without_prices_ends_in_our_message_and_the_batch_stays(published, home):
     before = published()
+    wrong = home / "holidays.csv"
+    wrong.write_text("day,name\n2024-06-17,Kurban Bayramı\n")
 
-    run = subprocess.run(
-        **command(home, {"source": "files", "source_path": "/nowhere.parquet"}), capture_output=True
-    )
+    run = subprocess.run(**command(home, {"source": "files", "source_path": str(wrong)}), capture_output=True)
 
     assert run.returncode == 1
-    assert "/nowhere.parquet" in run.stderr
+    assert "holidays.csv" in run.stderr
     assert "\nNext: " in run.stderr
     assert "Traceback" not in run.stderr + run.stdout
     assert published() == before
@@ -104,16 +102,15 @@ def test_a_wrong_path_ends_in_our_message_and_the_batch_stays(published, home):
 
 def test_an_interrupted_run_leaves_no_process_and_no_running_task(published, home):
     before = published()
-    run = subprocess.Popen(
-        **command(home, {"session": "2024-06-27"}), stderr=subprocess.PIPE, start_new_session=True
-    )
-    shown = iter(run.stderr.readline, "")
-    assert any(line.startswith("ingest ") for line in shown)
+    arguments = command(home, {"session": "2024-06-27"})
+    with subprocess.Popen(**arguments, stderr=subprocess.PIPE, start_new_session=True) as run:
+        shown = iter(run.stderr.readline, "")
+        assert any(line.startswith("ingest ") for line in shown)
 
-    os.killpg(run.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
+        os.killpg(run.pid, signal.SIGINT)  # as a terminal does on Ctrl-C
 
-    assert "Interrupted." in "".join(shown)
-    assert run.wait() == 130
+        assert "Interrupted." in "".join(shown)
+    assert run.returncode == 130
     with pytest.raises(ProcessLookupError):
         os.killpg(run.pid, 0)
     states = rows(

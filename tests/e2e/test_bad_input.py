@@ -22,13 +22,18 @@ def write_garbage(path):
 
 
 FILES = {
-    "missing path": ("nothing.parquet", lambda path: None, "SourceUnavailableError", "does not exist"),
+    "missing path": (
+        "nothing.parquet",
+        lambda path: None,
+        "SourceUnavailableError",
+        "nothing.parquet cannot be opened",
+    ),
     "unreadable file": ("damaged.parquet", write_garbage, "SourceContentError", "cannot be read"),
     "wrong columns": (
         "wrong.csv",
         lambda path: path.write_text("a,b\n1,2\n"),
         "SourceContentError",
-        "no column named",
+        "lacks 5 of 5 price columns",
     ),
     "missing column": (
         "short.csv",
@@ -106,7 +111,7 @@ def test_too_short_a_history_trains_nothing(bist):
 
     result = bist("run", "--session", "2021-06-28", "--json")
 
-    assert_refused(result, "InsufficientDataError", "sessions")
+    assert_refused(result, "InsufficientDataError", "30 tradable shares")
     assert bist.published() == before
 
 
@@ -154,8 +159,10 @@ def test_a_lake_on_a_full_disk_publishes_nothing(bist, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     result = subprocess.run(
-        [str(Path(sys.executable).with_name("bist")), "ingest", "--session", str(SESSION), "--json"]
-        + ["--lake", str(tmp_path / "small")],
+        [
+            *(str(Path(sys.executable).with_name("bist")), "ingest", "--session", str(SESSION), "--json"),
+            *("--lake", str(tmp_path / "small")),
+        ],
         env={**bist.environment, "BIST_HOME": str(bist.home), "BIST_SOURCE_PATH": str(bist.prices)},
         preexec_fn=fill_the_disk,
         capture_output=True,

@@ -7,7 +7,6 @@ from sqlalchemy import func, select
 
 from bist_pipeline.store.engine import connect, open_engine
 from bist_pipeline.store.schema import drift_features, drift_runs, model_decisions, predictions
-
 from tests.command_line import SESSION
 
 

@@ -148,7 +148,8 @@ def test_a_writer_killed_in_the_middle_leaves_the_old_batch(engine, database_url
             time.sleep(60)
 
         engine = t.open_engine({database_url!r})
-        real, write.insert = write.insert, lambda table: stop_here() if table is t.publications else real(table)
+        real = write.insert
+        write.insert = lambda table: stop_here() if table is t.publications else real(table)
         t.publish(engine, t.run("second"), t.batch(2.0))
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]

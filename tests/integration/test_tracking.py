@@ -47,6 +47,7 @@ def frame():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(4000, 12)), columns=[f"feature_{i}" for i in range(12)])
     frame.loc[::7, "feature_3"] = np.nan
+    frame.loc[:199, "feature_5"] = np.nan  # as a long window is at the start of a history
     return frame
 
 

@@ -26,9 +26,8 @@ def test_a_distance_is_the_largest_gap_between_the_cumulative_shares():
 
 
 def with_value(value: object, frame: pd.DataFrame = CURRENT) -> pd.DataFrame:
-    changed = frame.astype(object)
-    changed.loc[1, "volatility"] = value
-    return changed if isinstance(value, str) else changed.astype(float)
+    volatility = [value, *frame["volatility"].iloc[1:]]
+    return frame.assign(volatility=volatility)
 
 
 @pytest.mark.parametrize(

@@ -288,8 +288,8 @@ def _check_moves(panel: Panel) -> Finding:
 
 
 def _has_two_closes(panel: Panel) -> Mask:
-    """Which shares have a close on the judged session and on the one before; none on a first session."""
-    both: Mask = np.isfinite(panel.close[-2:]).sum(axis=0) == 2
+    """Which shares have a positive close on the judged session and on the one before it."""
+    both: Mask = (panel.close[-2:] > 0).sum(axis=0) == 2
     return both
 
 

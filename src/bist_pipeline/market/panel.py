@@ -113,8 +113,8 @@ def look_up(panel: Panel, values: Matrix, rows: pd.DataFrame) -> pd.Series:
     Series of float64, shape (len(rows),)
         Indexed like `rows`; NaN where the panel knows no such session or symbol.
     """
-    row = pd.Index(panel.sessions).get_indexer(rows["session"].to_numpy().astype("datetime64[D]"))
-    column = pd.Index(panel.symbols).get_indexer(rows["symbol"])
+    row = pd.DatetimeIndex(panel.sessions).get_indexer(pd.DatetimeIndex(rows["session"]))
+    column = pd.Index(panel.symbols).get_indexer(pd.Index(rows["symbol"]))
     return pd.Series(np.where((row < 0) | (column < 0), np.nan, values[row, column]), index=rows.index)
 
 

@@ -11,7 +11,7 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from bist_pipeline.contracts import FORECAST_COLUMNS
@@ -29,7 +29,6 @@ from bist_pipeline.model.intervals import (
 # About a month: less cannot show a quantile model more than one state of the market.
 _MIN_FIT_SESSIONS = 21
 
-
 # Same rows, same seed, same bits. Each booster runs on one thread and boosters run side by side: the number
 # of threads does not change the result, and no OpenMP threads wait for each other on a busy machine (which
 # made training up to 20 times slower than on an idle one).
@@ -45,7 +44,7 @@ class _Job:
     trees: int
 
 
-class RankForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class RankForecaster(BaseEstimator):  # type: ignore[misc]
     """Score shares by the mean of several LightGBMs, and say what the score is worth.
 
     The score models learn the Gaussian rank of the excess among the shares of its session. Two quantile
@@ -187,7 +186,7 @@ class RankForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 f"{_span(groups)} labelled sessions: {sessions} to calibrate on and a gap of {gap} leave"
                 f" {max(spare, 0)} to fit on, need {_MIN_FIT_SESSIONS}.",
                 consequence="No model was trained.",
-                next_step=f"load {_MIN_FIT_SESSIONS - spare} more sessions of history",
+                next_step="load a longer history",
             )
         return groups <= start - gap, groups >= start
 

@@ -1,8 +1,8 @@
 """Prices from the user's own files: one table in long form, or a folder of files.
 
 Parquet or CSV (also `.gz` and `.zip`), UTF-8 with or without BOM, decimal point or, with `;` between the
-fields, decimal comma. Column names are matched without regard to case; `THYAO.IS` becomes `THYAO`. In a folder,
-a file without a column of symbols holds the share it is named after, as yfinance users save them.
+fields, decimal comma. Column names are matched without regard to case; `THYAO.IS` becomes `THYAO`. In a
+folder, a file without a column of symbols holds the share it is named after, as yfinance users save them.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ _SYMBOL_NAMES = ("symbol", "ticker", "sembol", "hisse")
 # yfinance's two-line header calls the column of dates "Price"; below it are "Ticker" and "Date".
 _TWO_LINE_NAME, _TWO_LINE_REST = "price", ("ticker", "date")
 _ADJUSTED = "adj close"
+_USED_NAMES = {*_SESSION_NAMES, *_SYMBOL_NAMES, *PRICE_COLUMNS, _ADJUSTED}
 _SUFFIX = ".IS"
 _TABLES = (".parquet", ".csv", ".csv.gz", ".csv.zip")
 
-_DATE = r"\d{4}-\d\d-\d\d"
+_DAY = r"\d{4}-\d\d-\d\d"
 _UTC_OFFSET = r"(?:Z|[+-]\d\d(?::?\d\d)?)"
 _TIME = rf"[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)? ?(?P<offset>{_UTC_OFFSET})?"
 _COMMA_NUMBER = r"\s*[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?\s*"
@@ -126,7 +127,8 @@ class FileSource:
 
     @cached_property
     def _days(self) -> NDArray[np.datetime64]:
-        days = np.unique(self._rows["session"].dropna().to_numpy().astype("datetime64[D]"))
+        dated = self._rows["session"].dropna().to_numpy()
+        days: NDArray[np.datetime64] = np.unique(dated.astype("datetime64[D]"))
         if not len(days):
             raise SourceContentError(f"{self._path} holds no row with a date.", next_step=_COMPLETE)
         return days
@@ -171,7 +173,9 @@ def _read_prices(path: Path, *, fallback_symbol: str | None) -> pd.DataFrame:
 
 def _with_plain_names(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     table.columns = pd.Index([str(name).strip().lower() for name in table.columns])
-    twice = sorted(set(table.columns[table.columns.duplicated()]))
+    # read_csv calls the second of two equal columns "close.1".
+    named = table.columns.str.replace(r"\.\d+$", "", regex=True)
+    twice = sorted(set(named[named.duplicated()]) & _USED_NAMES)
     if twice:
         raise SourceContentError(f"{path} has columns of the same name.", which=twice, next_step=_NAMING)
     return table
@@ -213,28 +217,34 @@ def _to_sessions(values: pd.Series, path: Path) -> pd.Series:
         return _to_istanbul_days(values, path)
     # The same few thousand dates occur for every share: each is read once.
     codes, texts = pd.factorize(values.astype(str).str.strip().where(values.notna()))
-    parts = pd.Series(texts, dtype=object).astype(str).str.extract(rf"^(?P<date>{_DATE})(?:{_TIME})?$")
-    is_unread = parts["date"].isna().to_numpy()
-    if is_unread.any():
-        raise _not_dates(path, [repr(text[:20]) for text in texts[is_unread]])
-    has_offset = parts["offset"].notna().to_numpy()
-    days = pd.Series(pd.NaT, index=parts.index, dtype="datetime64[ns]")
+    days = _read_dates(pd.Series(texts, dtype=object), path)
+    return pd.Series(np.append(days, np.datetime64("NaT"))[codes], index=values.index)
+
+
+def _read_dates(texts: pd.Series, path: Path) -> NDArray[np.datetime64]:
+    parts = texts.astype(str).str.extract(rf"^(?P<day>{_DAY})(?:{_TIME})?$")
+    unread = texts[parts["day"].isna()]
+    if len(unread):
+        raise _not_dates(path, [repr(text[:20]) for text in unread])
+    has_offset = parts["offset"].notna()
+    days = np.empty(len(texts), dtype="datetime64[ns]")
     try:
-        days[~has_offset] = pd.to_datetime(parts["date"][~has_offset], format="%Y-%m-%d")
+        days[~has_offset] = pd.to_datetime(parts["day"][~has_offset], format="%Y-%m-%d")
         moments = pd.to_datetime(texts[has_offset], format="ISO8601", utc=True)
     except ValueError as error:
         raise _not_dates(path, [str(error)]) from error
-    days[has_offset] = _to_istanbul_days(pd.Series(moments), path).to_numpy()
-    return pd.Series(np.append(days.to_numpy(), np.datetime64("NaT"))[codes], index=values.index)
+    days[has_offset] = _to_istanbul_days(moments, path)
+    return days
 
 
 def _to_istanbul_days(moments: pd.Series, path: Path) -> pd.Series:
     if moments.dt.tz is not None:
         moments = moments.dt.tz_convert(ISTANBUL).dt.tz_localize(None)
     try:
-        return moments.dt.normalize().astype("datetime64[ns]")
+        days: pd.Series = moments.dt.normalize().astype("datetime64[ns]")
     except ValueError as error:
         raise _not_dates(path, [str(error)]) from error
+    return days
 
 
 def _not_dates(path: Path, examples: list[str]) -> SourceContentError:

@@ -10,8 +10,8 @@ The expected return over the market's is their mean with equal weights, scaled s
 across shares is, per year, `signal` times a typical share's annual idiosyncratic volatility. Over a quarter
 that makes a ratio s = `signal / 2`, so that a perfect forecast has a rank IC of about `s / sqrt(1 + s²)`,
 less what betas and sectors add as noise: 0.31 at the default of 0.8. A model that must infer the states from
-prices gets about half of it: the small LightGBM reached 0.09 to 0.19 out of sample over the last four quarters
-of 16 histories (4 seeds, ends from 2024 to 2027), with a Newey-West t of 2.4 or more in each.
+prices gets about half of it: the small LightGBM reached 0.09 to 0.19 out of sample over the last four
+quarters of 16 histories (4 seeds, ends from 2024 to 2027), with a Newey-West t of 2.4 or more in each.
 
 Around it: a common factor with individual betas, sector factors, volatility that clusters for the market and
 for each share, fat tails, ±10 % price limits at which shares lock and volume dries up, some listings during
@@ -204,7 +204,8 @@ class _Draws:
 
     def tails(self, name: str) -> Matrix:
         """Student's t, scaled to a standard deviation of 1."""
-        return self.fixed(name).standard_t(_TAIL, self.shape) / np.sqrt(_TAIL / (_TAIL - 2))
+        tails: Matrix = self.fixed(name).standard_t(_TAIL, self.shape) / np.sqrt(_TAIL / (_TAIL - 2))
+        return tails
 
     def uniform(self, name: str) -> Matrix:
         return self.fixed(name).random(self.shape)
@@ -222,9 +223,8 @@ def _slow(shocks: Matrix, half_life: float) -> Matrix:
 def _own_volatility(draws: _Draws, calm: Matrix) -> Matrix:
     character = draws.fixed("volatility").standard_normal(draws.shape[1])
     clusters = _slow(draws.normal("volatility cluster"), 8)
-    return _IDIOSYNCRATIC * np.exp(
-        -0.35 * calm + 0.1 * character + 0.25 * clusters + 0.25 * _unrest(draws) - 0.1
-    )
+    state: Matrix = -0.35 * calm + 0.1 * character + 0.25 * clusters + 0.25 * _unrest(draws) - 0.1
+    return _IDIOSYNCRATIC * np.exp(state)
 
 
 def _unrest(draws: _Draws) -> Matrix:
@@ -237,7 +237,8 @@ def _common_moves(draws: _Draws, sector_of: NDArray[np.int64]) -> Matrix:
     market = _MARKET_DRIFT + _MARKET * np.exp(0.35 * _unrest(draws)) * draws.normal("market", 1)
     sectors = _SECTOR * draws.normal("sector moves", len(SECTORS))
     # Indexed, not multiplied as matrices: BLAS may round differently for another number of sessions.
-    return beta * market + sectors[:, sector_of]
+    moves: Matrix = beta * market + sectors[:, sector_of]
+    return moves
 
 
 def _has_bar(draws: _Draws) -> NDArray[np.bool_]:
@@ -272,7 +273,8 @@ def _prices(
 def _traded_value(draws: _Draws, neglect: Matrix, moves: Matrix) -> Matrix:
     size = draws.fixed("size").standard_normal(draws.shape[1])
     mood = _slow(draws.normal("traded value"), 5)
-    return 4e7 * np.exp(0.5 * size - 0.8 * neglect + 0.5 * mood + 8 * np.abs(moves))
+    interest: Matrix = 0.5 * size - 0.8 * neglect + 0.5 * mood + 8 * np.abs(moves)
+    return 4e7 * np.exp(interest)
 
 
 def _symbols(draws: _Draws) -> NDArray[np.str_]:
@@ -293,6 +295,9 @@ def _as_rows(market: Market) -> pd.DataFrame:
 
 
 def _securities(market: Market, prices: pd.DataFrame) -> pd.DataFrame:
-    names = [f"{symbol[:-1].title()} {sector}" for symbol, sector in zip(market.symbols, market.sectors, strict=True)]
+    names = [
+        f"{symbol[:-1].title()} {sector}"
+        for symbol, sector in zip(market.symbols, market.sectors, strict=True)
+    ]
     table = pd.DataFrame({"symbol": market.symbols, "name": names, "sector": market.sectors}, dtype=object)
     return table[table["symbol"].isin(prices["symbol"])].reset_index(drop=True)

@@ -31,11 +31,12 @@ def evaluate(settings: Settings, session: dt.date) -> Receipt:
         return Receipt(stage="evaluate", session=session, rows=0, summary=waiting)
 
     results = _attach_results(settings, session, pd.DataFrame(published))
-    for day, batch in results.groupby("session"):
-        matured = {"horizon_sessions": horizon, "matured_on": calendar.offset(day.date(), horizon)}
-        rows = batch[["symbol", "excess"]].rename(columns={"excess": "excess_return"}).assign(**matured)
-        scorecard = {**_judge(batch), **matured}
-        write_results(store, settings.source, day.date(), rows.to_dict("records"), scorecard)
+    for day in results["session"].dt.date.unique():
+        batch = results[results["session"] == str(day)]
+        matured = {"horizon_sessions": horizon, "matured_on": calendar.offset(day, horizon)}
+        outcomes = batch[["symbol", "excess"]].rename(columns={"excess": "excess_return"})
+        rows = [{**outcome, **matured} for outcome in outcomes.to_dict("records")]
+        write_results(store, settings.source, day, rows, {**_judge(batch), **matured})
     days = results["session"].nunique()
     return Receipt(
         stage="evaluate",

@@ -51,7 +51,8 @@ def score(settings: Settings, session: dt.date) -> Receipt:
         stage="score",
         session=session,
         rows=run.rows,
-        summary=f"{run.rows} shares ranked by {model.name} version {model.version}, {tradable} tradable; published",
+        summary=f"{run.rows} shares ranked by {model.name} version {model.version} and published, "
+        f"{tradable} of them tradable",
         data_hash=run.data_hash,
         details={"run_id": run.run_id, "model_name": model.name, "model_version": model.version},
     )

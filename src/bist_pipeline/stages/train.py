@@ -109,9 +109,7 @@ def _fit(
     )
     params = {**settings.training.model_dump(), **settings.validation.model_dump()}
     newest = examples.loc[examples["session"] == examples["session"].max(), rank_columns()]
-    return registry.register(
-        pipeline, newest, card=card, params=params, metrics=judged.metrics
-    )
+    return registry.register(pipeline, newest, card=card, params=params, metrics=judged.metrics)
 
 
 def _as_candidate(model: ModelVersion, session: dt.date) -> Candidate:

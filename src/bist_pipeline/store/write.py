@@ -1,4 +1,4 @@
-"""Everything the pipeline writes. A rerun replaces; a batch becomes visible in the transaction that wrote it."""
+"""Everything the pipeline writes. A rerun replaces; a batch is visible once its transaction is committed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bist_pipeline.store.schema import (
     sessions,
 )
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 _CHUNK = 10_000
 
 
@@ -46,7 +46,7 @@ class Run:
 
 
 def replace_rows(connection: Connection, table: Table, rows: Sequence[Row], **scope: Any) -> None:
-    """Make `rows` the only rows of `table` within `scope` (column = value), inside the caller's transaction."""
+    """Make `rows` the only rows of `table` within `scope` (column = value); the caller commits."""
     connection.execute(
         delete(table).where(and_(True, *(table.c[name] == value for name, value in scope.items())))
     )
@@ -73,11 +73,12 @@ def publish(engine: Engine, run: Run, batch: Sequence[Row]) -> None:
     DatabaseUnavailableError
         If it cannot be reached; the batch before stays published.
     """
-    scope = {"source": run.source, "session": run.session}
+    scope: dict[str, Any] = {"source": run.source, "session": run.session}
+    runs = select(pipeline_runs.c.run_id).filter_by(**scope)
     with begin(engine) as connection:
         # The pointer goes first and comes back last, because predictions of the old run hang on it.
         connection.execute(delete(publications).filter_by(**scope))
-        connection.execute(delete(predictions).where(predictions.c.run_id.in_(_runs_of(**scope))))
+        connection.execute(delete(predictions).where(predictions.c.run_id.in_(runs)))
         replace_rows(connection, pipeline_runs, [asdict(run)], **scope)
         replace_rows(connection, predictions, batch, run_id=run.run_id, session=run.session)
         stored = connection.scalar(select(func.count()).where(predictions.c.run_id == run.run_id))
@@ -85,10 +86,6 @@ def publish(engine: Engine, run: Run, batch: Sequence[Row]) -> None:
             raise StoreError(f"The database took {stored} of {run.rows} predictions for {run.session}.")
         pointer = {**scope, "run_id": run.run_id, "published_at": run.finished_at}
         connection.execute(insert(publications), pointer)
-
-
-def _runs_of(source: str, session: dt.date) -> Any:
-    return select(pipeline_runs.c.run_id).filter_by(source=source, session=session)
 
 
 def write_sessions(engine: Engine, calendar: Iterable[Session]) -> None:
@@ -102,9 +99,13 @@ def write_sessions(engine: Engine, calendar: Iterable[Session]) -> None:
 
 
 def write_securities(engine: Engine, source: str, rows: Sequence[Row]) -> None:
-    """Store symbol, name and sector of every share of a source."""
+    """Store name and sector of the given shares; those that an earlier session does not know yet stay."""
+    listed = [row["symbol"] for row in rows]
     with begin(engine) as connection:
-        replace_rows(connection, securities, rows, source=source)
+        connection.execute(
+            delete(securities).where(securities.c.source == source, securities.c.symbol.in_(listed))
+        )
+        connection.execute(insert(securities), [{**row, "source": source} for row in rows])
 
 
 def write_decision(engine: Engine, row: Row) -> None:
