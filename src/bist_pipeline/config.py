@@ -16,7 +16,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bist_pipeline.errors import ConfigError
 
 SourceName = Literal["synthetic", "files", "yahoo", "snapshot"]
-MODEL_NAME = "bist-rank-63s"
 
 
 class _Part(BaseModel):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from rich.table import Table
 
 from bist_pipeline.store.read import Batch, Publication
@@ -16,10 +19,15 @@ def batch_table(batch: Batch) -> Table:
         title_justify="left",
         caption_justify="left",
     )
-    for name in ("rank", "share", "sector", "expected excess", "80 % interval", "tradable"):
-        table.add_column(
-            name, justify="right" if name in ("rank", "expected excess", "80 % interval") else "left"
-        )
+    for name, justify in (
+        ("rank", "right"),
+        ("share", "left"),
+        ("sector", "left"),
+        ("predicted excess", "right"),
+        ("80 % interval", "right"),
+        ("tradable", "left"),
+    ):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for p in batch.predictions:
         table.add_row(
             str(p.rank),
@@ -36,10 +44,18 @@ def closing_lines(publication: Publication, drift: str | None) -> list[str]:
     """Say which model stands behind a batch, whether it may still be believed, and where to go next."""
     model = publication.model
     skill = "not measured" if model.rank_ic is None else f"{model.rank_ic:+.3f} (mean daily, out of sample)"
+    bist = _program()
     return [
         f"Champion  {model.name} version {model.version}, rank IC {skill}",
         f"Drift     {drift or 'not checked for this session'}",
-        "Next      bist serve                                           REST on http://127.0.0.1:8000/docs",
-        "          curl '127.0.0.1:8000/api/v1/predictions?limit=10'    the table above as JSON",
-        "          bist run --source files --source-path prices.parquet  the same on your own prices",
+        f"Next      {bist} serve        REST, described at http://127.0.0.1:8000/docs",
+        "          curl '127.0.0.1:8000/api/v1/predictions?limit=10'",
+        f"          {bist} run --source files --source-path prices.parquet",
     ]
+
+
+def _program() -> str:
+    """Return how to call this program again from here: a virtual environment need not be activated."""
+    called = Path(sys.argv[0])
+    inside = called.is_absolute() and called.is_relative_to(Path.cwd())
+    return str(called.relative_to(Path.cwd())) if inside else "bist"

@@ -37,15 +37,14 @@ from bist_pipeline.model.gate import Skill
 
 # Read by MLflow when it is imported, or at each request. A server that does not answer fails in seconds, and
 # nothing is sent to MLflow's makers. What the user has set stays.
-_ENVIRONMENT = {
+for _name, _value in {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-}
-for _name, _value in _ENVIRONMENT.items():
+}.items():
     os.environ.setdefault(_name, _value)
 
 import mlflow  # noqa: E402 (after its environment)
@@ -72,8 +71,6 @@ TRUSTED_TYPES = [
     "bist_pipeline.model.pipeline.ColumnSelector",
 ]
 _REQUIREMENTS = ("bist-pipeline", "lightgbm", "numpy", "pandas", "scikit-learn", "scipy", "skops")
-_SIGNATURE_ROWS = 100
-_EXAMPLE_ROWS = 5
 _SERVER = ("http", "https")
 _DATABASES = ("sqlite", "mysql", "mariadb", "postgresql")
 # What skops raises for a file that is missing, cut short, of another version, or asks for other types.
@@ -117,15 +114,7 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class ModelVersion(ModelCard):
-    """A registered model.
-
-    Parameters
-    ----------
-    name, version : str
-        Name of the registered model, and number of the version.
-    promoted : bool
-        Whether it may score sessions.
-    """
+    """A registered model: its name, the number of the version, and whether it may score sessions."""
 
     name: str
     version: str
@@ -138,12 +127,8 @@ class Registry:
     Parameters
     ----------
     settings : Settings
-        Uses `mlflow_url` (a server, or the URL of a database), `home`, `source` and `horizon_sessions`.
-
-    Raises
-    ------
-    ConfigError
-        If `mlflow_url` is neither the URL of a server nor of a database.
+        Uses `mlflow_url` (of a server or a database, else ConfigError), `home`, `source` and
+        `horizon_sessions`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -181,7 +166,7 @@ class Registry:
         Raises
         ------
         RegistryUnavailableError
-            If MLflow does not answer or refuses; so do all other methods.
+            If MLflow does not answer or refuses; all other methods raise it too.
         ModelError
             If MLflow did not keep the signature.
         """
@@ -212,19 +197,11 @@ class Registry:
         Raises
         ------
         ModelError
-            If somebody gave the alias to a version that this pipeline did not register.
+            If somebody gave the alias to a version of another origin.
         """
         with self._connect() as client:
             stored = self._find_champion(client)
-        if stored is None:
-            return None
-        try:
-            return _as_version(stored)
-        except KeyError as error:
-            raise ModelError(
-                f"The champion, {self.name} version {stored.version}, has no tag {error}: it is not ours.",
-                next_step="give the alias champion to another version in MLflow",
-            ) from error
+        return _as_version(stored) if stored else None
 
     def find_by_fingerprint(self, fingerprint: str) -> ModelVersion | None:
         """Return the version trained on the same data with the same settings and code, if there is one."""
@@ -306,7 +283,7 @@ class Registry:
             except (MlflowException, sa.exc.SQLAlchemyError, OSError) as error:
                 shown = self._url.render_as_string(hide_password=True)
                 raise RegistryUnavailableError(
-                    f"MLflow at {shown} failed: {str(error).splitlines()[0].replace(url, shown)}",
+                    f"MLflow at {shown} failed: {_first_line(error).replace(url, shown)}",
                     next_step="check BIST_MLFLOW_URL and that MLflow answers there, then run it again",
                 ) from error
 
@@ -325,8 +302,9 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         tags = {name: str(value) for name, value in asdict(card).items()}
-        uri = f"models:/{model_id}"
-        stored = client.create_model_version(self.name, uri, run_id, tags=tags, model_id=model_id)
+        stored = client.create_model_version(
+            self.name, f"models:/{model_id}", run_id, tags=tags, model_id=model_id
+        )
         client.set_registered_model_alias(self.name, CHALLENGER, stored.version)
         return stored
 
@@ -334,9 +312,8 @@ class Registry:
         """Versions of this source with these tags, newest first."""
         wanted = {"source": self._source, **tags}
         tagged = " AND ".join(f"tags.{name} = '{value}'" for name, value in wanted.items())
-        found = client.search_model_versions(
-            f"name = '{self.name}' AND {tagged}", order_by=["version_number DESC"]
-        )
+        query = f"name = '{self.name}' AND {tagged}"
+        found = client.search_model_versions(query, order_by=["version_number DESC"])
         return [_as_version(stored) for stored in found]
 
     def _find_champion(self, client: mlflow.MlflowClient) -> StoredVersion | None:
@@ -381,12 +358,12 @@ def _require_database(url: sa.URL) -> None:
 def _log_model(pipeline: Pipeline, example: pd.DataFrame) -> str:
     """Log the pipeline to the active run; return the model's id."""
     # The newest rows: the oldest lack the features of long windows.
-    rows = pipeline[:-1].transform(example.tail(_SIGNATURE_ROWS))
+    rows = pipeline[:-1].transform(example.tail(100))
     info = mlflow.sklearn.log_model(
         pipeline,
         name="model",
         signature=mlflow.models.infer_signature(rows, pipeline.predict(rows)),
-        input_example=rows.tail(_EXAMPLE_ROWS),
+        input_example=rows.tail(5),
         pip_requirements=[f"{name}=={installed_version(name)}" for name in _REQUIREMENTS],
         skops_trusted_types=TRUSTED_TYPES,
     )
@@ -396,19 +373,29 @@ def _log_model(pipeline: Pipeline, example: pd.DataFrame) -> str:
     return str(info.model_id)
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
 def _as_version(stored: StoredVersion) -> ModelVersion:
     tags = stored.tags
-    return ModelVersion(
-        source=tags["source"],
-        horizon=int(tags["horizon"]),
-        data_hash=tags["data_hash"],
-        code_version=tags["code_version"],
-        trained_through=dt.date.fromisoformat(tags["trained_through"]),
-        fingerprint=tags["fingerprint"],
-        skill="proven" if tags["skill"] == "proven" else "unproven",
-        rank_ic=float(tags["rank_ic"]),
-        nw_t=float(tags["nw_t"]),
-        name=stored.name,
-        version=str(stored.version),
-        promoted=tags.get("promoted") == "true",
-    )
+    try:
+        return ModelVersion(
+            source=tags["source"],
+            horizon=int(tags["horizon"]),
+            data_hash=tags["data_hash"],
+            code_version=tags["code_version"],
+            trained_through=dt.date.fromisoformat(tags["trained_through"]),
+            fingerprint=tags["fingerprint"],
+            skill="proven" if tags["skill"] == "proven" else "unproven",
+            rank_ic=float(tags["rank_ic"]),
+            nw_t=float(tags["nw_t"]),
+            name=stored.name,
+            version=str(stored.version),
+            promoted=tags.get("promoted") == "true",
+        )
+    except (KeyError, ValueError) as error:
+        raise ModelError(
+            f"{stored.name} version {stored.version} has no usable tag {error}: it is not ours.",
+            next_step="in MLflow, remove its alias and its tag promoted",
+        ) from error

@@ -1,4 +1,4 @@
-"""Every source keeps one contract; whatever else lies in the user's files ends in a named error or in quarantine."""
+"""Every source keeps one contract; anything else in a user's files ends in a named error or in quarantine."""
 
 from __future__ import annotations
 
@@ -52,12 +52,14 @@ def market() -> pd.DataFrame:
 class SourceContract:
     """What holds for every source; subclasses say how theirs is opened."""
 
-    def open(self, folder: Path, market: pd.DataFrame) -> Source:
+    @classmethod
+    def open(cls, folder: Path, market: pd.DataFrame) -> Source:
         raise NotImplementedError
 
-    @pytest.fixture
-    def source(self, tmp_path: Path, market: pd.DataFrame) -> Source:
-        return self.open(tmp_path, market)
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source(cls, tmp_path_factory: pytest.TempPathFactory, market: pd.DataFrame) -> Source:
+        return cls.open(tmp_path_factory.mktemp("source"), market)
 
     def test_delivers_exactly_the_market_it_holds(self, source: Source, market: pd.DataFrame) -> None:
         fetch = source.fetch(LATE, CALENDAR)
@@ -66,8 +68,10 @@ class SourceContract:
         assert fetch.quarantined.empty
         assert "rule" in fetch.quarantined
 
-    def test_answers_the_same_twice(self, tmp_path: Path, market: pd.DataFrame) -> None:
-        first, second = (self.open(tmp_path, market).fetch(LATE, CALENDAR) for _ in range(2))
+    def test_answers_the_same_when_opened_again(
+        self, source: Source, tmp_path: Path, market: pd.DataFrame
+    ) -> None:
+        first, second = (opened.fetch(LATE, CALENDAR) for opened in (source, self.open(tmp_path, market)))
         pd.testing.assert_frame_equal(first.prices, second.prices)
         assert first.notes == second.notes
 
@@ -117,31 +121,36 @@ class SourceContract:
 
 
 class TestSynthetic(SourceContract):
-    def open(self, folder: Path, market: pd.DataFrame) -> Source:
+    @classmethod
+    def open(cls, folder: Path, market: pd.DataFrame) -> Source:
         return SyntheticSource(SMALL)
 
 
 class TestParquet(SourceContract):
-    def open(self, folder: Path, market: pd.DataFrame) -> Source:
+    @classmethod
+    def open(cls, folder: Path, market: pd.DataFrame) -> Source:
         long = market.rename(columns={"session": "Date"}).assign(symbol=market["symbol"] + ".IS", note="x")
         long.sample(frac=1, random_state=1).set_index("Date").to_parquet(folder / "prices.parquet")
         return FileSource(str(folder / "prices.parquet"))
 
 
 class TestCsvWithByteOrderMark(SourceContract):
-    def open(self, folder: Path, market: pd.DataFrame) -> Source:
+    @classmethod
+    def open(cls, folder: Path, market: pd.DataFrame) -> Source:
         market.to_csv(folder / "prices.csv", index=False, encoding="utf-8-sig")
         return FileSource(str(folder / "prices.csv"))
 
 
 class TestGzip(SourceContract):
-    def open(self, folder: Path, market: pd.DataFrame) -> Source:
+    @classmethod
+    def open(cls, folder: Path, market: pd.DataFrame) -> Source:
         market.rename(columns=str.upper).to_csv(folder / "prices.csv.gz", index=False)
         return FileSource(str(folder / "prices.csv.gz"))
 
 
 class TestDecimalComma(SourceContract):
-    def open(self, folder: Path, market: pd.DataFrame) -> Source:
+    @classmethod
+    def open(cls, folder: Path, market: pd.DataFrame) -> Source:
         named = market.rename(columns={"session": "Tarih", "symbol": "Hisse"})
         volume = market["volume"].map("{:,.0f}".format).str.replace(",", ".")
         named.assign(volume=volume).to_csv(folder / "p.zip", sep=";", decimal=",", index=False)
@@ -151,7 +160,8 @@ class TestDecimalComma(SourceContract):
 class TestYfinanceFolder(SourceContract):
     """One file a share, Istanbul midnights with their offsets, columns in yfinance's order."""
 
-    def open(self, folder: Path, market: pd.DataFrame) -> Source:
+    @classmethod
+    def open(cls, folder: Path, market: pd.DataFrame) -> Source:
         days = market["session"].dt.strftime("%Y-%m-%d 00:00:00+03:00")
         named = market.assign(session=days).rename(columns=str.title).rename(columns={"Session": "Date"})
         for symbol, share in named.groupby("Symbol"):
@@ -161,7 +171,8 @@ class TestYfinanceFolder(SourceContract):
 
 
 class TestYfinanceTwoLineHeader(SourceContract):
-    def open(self, folder: Path, market: pd.DataFrame) -> Source:
+    @classmethod
+    def open(cls, folder: Path, market: pd.DataFrame) -> Source:
         for symbol, share in market.groupby("symbol"):
             lines = [
                 "Price,Close,High,Low,Open,Volume",
@@ -180,14 +191,15 @@ class TestSyntheticMarket:
     """The invented market looks like the exchange, and hides what a model should find."""
 
     @pytest.fixture(scope="class")
-    def prices(self) -> pd.DataFrame:
-        return SyntheticSource(SyntheticSettings()).fetch(dt.date(2026, 11, 20), CALENDAR).prices
+    @classmethod
+    def prices(cls) -> pd.DataFrame:
+        return SyntheticSource(SyntheticSettings()).fetch(LATE, CALENDAR).prices
 
     def test_ranges_are_those_of_the_exchange(self, prices: pd.DataFrame) -> None:
-        close = prices.pivot(index="session", columns="symbol", values="close")
+        close = prices.set_index(KEY)["close"].unstack()  # noqa: PD010 - keys are unique
         moves = close.pct_change(fill_method=None)
         value = prices["close"] * prices["volume"]
-        assert close.shape[1] == 120
+        assert 100 < close.shape[1] <= 120  # some are listed later
         assert 0.02 < moves.std().median() < 0.04
         assert moves.abs().max(axis=None) < NARROW_LIMIT + 0.001
         assert (moves.abs() > NARROW_LIMIT - 0.0001).mean(axis=None) > 0.001
@@ -199,12 +211,12 @@ class TestSyntheticMarket:
         assert (prices["low"] <= prices[["open", "close"]].min(axis=1)).all()
 
     def test_it_has_listings_suspensions_and_thin_half_days(self, prices: pd.DataFrame) -> None:
-        volume = prices.pivot(index="session", columns="symbol", values="volume")
+        volume = prices.set_index(KEY)["volume"].unstack()  # noqa: PD010
         listed = volume.ffill().notna()
         by_session = volume.median(axis=1)
         half_days = [CALENDAR.describe(day.date()).is_half_day for day in volume.index]
         assert 3 <= (~listed.iloc[0]).sum() <= 30
-        assert (listed & volume.isna()).sum(axis=None) > 50
+        assert (listed & volume.isna()).to_numpy().sum() > 50
         assert by_session[half_days].median() < 0.6 * by_session.median()
 
     def test_codes_are_no_real_shares(self, prices: pd.DataFrame) -> None:
@@ -212,19 +224,22 @@ class TestSyntheticMarket:
 
     def test_another_seed_is_another_market(self, market: pd.DataFrame) -> None:
         other = SyntheticSource(SMALL.model_copy(update={"seed": 8})).fetch(LATE, CALENDAR)
-        assert set(other.prices["close"]).isdisjoint(market["close"])
+        assert set(other.securities["symbol"]) != set(market["symbol"])
 
     def test_quality_rules_let_every_tenth_of_300_sessions_pass(self, prices: pd.DataFrame) -> None:
-        days = CALENDAR.between(FIRST, dt.date(2026, 11, 20))[-300::10].tolist()
+        days = CALENDAR.between(CALENDAR.first, LATE)[-300::10].tolist()
         reports = [check_session(prices, session=day, sessions=CALENDAR.sessions) for day in days]
         assert {report.status for report in reports} <= {Status.OK, Status.INFO}
         assert len(reports) == 30
 
     @pytest.mark.parametrize(("signal", "low", "high"), [(0.0, -0.05, 0.05), (0.8, 0.25, 0.4)])
     def test_its_note_states_the_strength_of_the_signal(self, signal: float, low: float, high: float) -> None:
-        fetch = SyntheticSource(SyntheticSettings(signal=signal)).fetch(dt.date(2026, 11, 20), CALENDAR)
+        fetch = SyntheticSource(SyntheticSettings(signal=signal)).fetch(LATE, CALENDAR)
         stated = float(fetch.notes[0].split("true rank IC ")[1].split(":")[0])
         assert low < stated < high
+
+    def test_a_history_without_results_states_no_strength(self) -> None:
+        assert "too short a history" in SyntheticSource(SMALL).fetch(FIRST, CALENDAR).notes[0]
 
 
 ROW = {
@@ -304,15 +319,26 @@ class TestBadFiles:
 
     def test_folder_without_tables(self, tmp_path: Path) -> None:
         (tmp_path / "readme.txt").write_text("no prices")
-        with pytest.raises(SourceContentError, match="no .csv or .parquet"):
+        with pytest.raises(SourceContentError, match=r"no \.csv or \.parquet"):
             FileSource(str(tmp_path)).fetch(LATE, CALENDAR)
 
-    def test_an_encrypted_or_crowded_archive(self, tmp_path: Path) -> None:
+    def test_crowded_archive(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
             archive.writestr("a.csv", HEAD)
             archive.writestr("b.csv", HEAD)
-        with pytest.raises(SourceContentError, match=r"two.zip"):
+        with pytest.raises(SourceContentError, match=r"two\.zip"):
             FileSource(str(tmp_path / "two.zip")).fetch(LATE, CALENDAR)
+
+    def test_encrypted_archive(self, tmp_path: Path) -> None:
+        path = tmp_path / "p.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("p.csv", f"{HEAD}\n{LINE}\n")
+        content = bytearray(path.read_bytes())
+        for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            content[content.index(signature) + flags] |= 1
+        path.write_bytes(content)
+        with pytest.raises(SourceContentError, match="encrypted"):
+            FileSource(str(path)).fetch(LATE, CALENDAR)
 
     def test_data_that_end_before_the_session(self, tmp_path: Path) -> None:
         with pytest.raises(SessionOutOfRangeError, match="from 2024-06-27 to 2024-06-27") as caught:
@@ -358,7 +384,6 @@ class TestQuarantine:
             ("2023-02-08,AKBNK,1,2,1,2,9", "not_a_session"),
             ("2024-06-28,AKBNK,1,2,1,,9", "close_missing"),
             ("2024-06-28,AKBNK,1,inf,1,2,9", "price_not_finite"),
-            ("2024-06-28,AKBNK,1,1e400,1,2,9", "price_not_finite"),
             ("2024-06-28,AKBNK,1,2e9,1,2,9", "price_absurd"),
             ("2024-06-28,AKBNK,1,2,1,2,-9", "volume_absurd"),
             ("2024-06-28,AKBNK,1,2,1,2,9e15", "volume_absurd"),
@@ -476,7 +501,7 @@ DAYS = st.sampled_from(
         "2024-06-28",
         "2024-06-27",
         "2024-06-28 00:00:00+03:00",
-        "2024-06-29",
+        "2024-06-23",
         "2023-02-08",
         "1990-01-02",
         "2027-06-01",
@@ -510,8 +535,7 @@ def answer(path: Path) -> base.Fetch | None:
     """What a source delivers; None where it refuses with a named error. Any other error fails the test."""
     try:
         return FileSource(str(path)).fetch(LATE, CALENDAR)
-    except BistError as error:
-        assert error.next_step
+    except BistError:
         return None
 
 
@@ -580,7 +604,9 @@ class TestFuzz:
         assert answer(damaged) is None
         flipped = bytes([whole[cut] ^ data.draw(st.integers(1, 255))])
         damaged.write_bytes(whole[:cut] + flipped + whole[cut + 1 :])
-        answer(damaged)
+        fetch = answer(damaged)
+        if form != "parquet":  # whose pages carry no checksum by default
+            assert fetch is None or fetch.prices.equals(market)
 
 
 def _is_near(one: tuple[object, ...], other: tuple[object, ...]) -> bool:

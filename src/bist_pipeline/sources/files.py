@@ -182,7 +182,7 @@ def _with_plain_names(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def _without_second_header(table: pd.DataFrame) -> pd.DataFrame:
-    if _TWO_LINE_NAME not in table:
+    if _TWO_LINE_NAME not in table or _SESSION_NAMES[0] in table:
         return table
     table = table.rename(columns={_TWO_LINE_NAME: _SESSION_NAMES[0]})
     label = table[_SESSION_NAMES[0]].astype(str).str.strip().str.lower()

@@ -123,10 +123,12 @@ class SyntheticSource:
         return Fetch(prices, _securities(market, prices), quarantined, (self._note(market),))
 
     def _note(self, market: Market) -> str:
+        origin = f"invented market (seed {self._settings.seed}), prices adjusted for splits and dividends"
         known = true_rank_ic(market, _QUARTER)
+        if np.isnan(known):
+            return f"{origin}; too short a history to state its true rank IC"
         return (
-            f"invented market (seed {self._settings.seed}), prices adjusted for splits and dividends; "
-            f"true rank IC {known:.2f}: what a perfect forecast of {_QUARTER} sessions would have reached"
+            f"{origin}; true rank IC {known:.2f}: what a perfect forecast of {_QUARTER} sessions would reach"
         )
 
 

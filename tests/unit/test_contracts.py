@@ -1,0 +1,133 @@
+"""The price contract: each rule sets aside the rows it should, under its name, and nothing else."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bist_pipeline.contracts import KEY, PRICE_COLUMNS, quarantine_prices
+from bist_pipeline.errors import ContractError
+
+SESSIONS = np.array(["2024-06-26", "2024-06-27", "2024-06-28"], dtype="datetime64[D]")
+
+
+def table(*changes: dict[str, object]) -> pd.DataFrame:
+    """One good row for each share AAA, BBB, …, with these changes."""
+    good = {"session": "2024-06-27", "open": 1.0, "high": 2.0, "low": 0.5, "close": 1.5, "volume": 10.0}
+    rows = pd.DataFrame([{**good, "symbol": 3 * chr(65 + i), **change} for i, change in enumerate(changes)])
+    return rows.astype({"session": "datetime64[ns]", **dict.fromkeys(PRICE_COLUMNS, "float64")})
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"session": None}, "session_missing"),
+        ({"session": "2024-06-29"}, "in_the_future"),
+        ({"session": "2024-06-25"}, "not_a_session"),
+        ({"session": "2024-06-27 10:00"}, "not_a_session"),
+        ({"symbol": None}, "symbol_malformed"),
+        ({"symbol": ""}, "symbol_malformed"),
+        ({"symbol": "THYAO.IS"}, "symbol_malformed"),
+        ({"symbol": "thyao"}, "symbol_malformed"),
+        ({"symbol": 7.5}, "symbol_malformed"),
+        ({"close": np.nan}, "close_missing"),
+        ({"low": -np.inf}, "price_not_finite"),
+        ({"open": 1.1e7}, "price_absurd"),
+        ({"open": -1.1e7}, "price_absurd"),
+        ({"volume": np.inf}, "volume_absurd"),
+        ({"volume": -1}, "volume_absurd"),
+        ({"volume": 1.1e13}, "volume_absurd"),
+        ({"symbol": "AAA", "close": 1.6}, "duplicate_key"),
+        ({"symbol": "AAA"}, "repeated_row"),
+    ],
+)
+def test_a_row_that_breaks_a_rule_is_filed_under_it(change: dict[str, object], rule: str) -> None:
+    good, bad = quarantine_prices(table({}, change, {}), SESSIONS)
+    assert rule in bad["rule"].tolist()
+    # Two rows that contradict each other are both set aside.
+    kept = ["CCC"] if rule == "duplicate_key" else ["AAA", "CCC"]
+    assert good["symbol"].tolist() == kept
+    assert len(good) + len(bad) == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"close": 0.0}, {"low": -3.0}, {"high": 0.1}, {"open": np.nan}, {"volume": np.nan}, {"volume": 0.0}],
+)
+def test_what_cleaning_repairs_is_let_in(change: dict[str, object]) -> None:
+    good, bad = quarantine_prices(table(change), SESSIONS)
+    assert len(good) == 1
+    assert bad.empty
+
+
+def test_a_row_that_breaks_several_rules_is_filed_once() -> None:
+    _, bad = quarantine_prices(table({"session": None, "symbol": "?", "close": np.inf}), SESSIONS)
+    assert bad["rule"].tolist() == ["session_missing"]
+
+
+def test_copies_with_equal_gaps_are_copies() -> None:
+    good, bad = quarantine_prices(table({"open": np.nan}, {"open": np.nan, "symbol": "AAA"}), SESSIONS)
+    assert good["symbol"].tolist() == ["AAA"]
+    assert bad["rule"].tolist() == ["repeated_row"]
+
+
+def test_two_copies_and_a_contradiction_leave_nothing() -> None:
+    good, bad = quarantine_prices(table({}, {"symbol": "AAA"}, {"symbol": "AAA", "close": 1.0}), SESSIONS)
+    assert good.empty
+    assert sorted(bad["rule"]) == ["duplicate_key", "duplicate_key", "repeated_row"]
+
+
+def test_both_parts_are_ordered_and_numbered_anew() -> None:
+    shuffled = table(
+        {}, {"session": "2024-06-26"}, {"symbol": "?"}, {"session": "2024-06-26"}, {"symbol": "!"}
+    )
+    good, bad = quarantine_prices(shuffled.iloc[::-1], SESSIONS)
+    assert good[KEY].equals(good[KEY].sort_values(KEY))
+    assert good["symbol"].tolist() == ["BBB", "DDD", "AAA"]
+    assert bad["symbol"].tolist() == ["!", "?"]
+    assert [list(part.index) for part in (good, bad)] == [[0, 1, 2], [0, 1]]
+    assert [*good.columns, "rule"] == list(bad.columns)
+
+
+def test_no_rows_keep_the_contract() -> None:
+    good, bad = quarantine_prices(table({}).head(0), SESSIONS)
+    assert good.empty
+    assert bad.empty
+    assert good.dtypes["close"] == "float64"
+
+
+def test_the_given_table_is_left_as_it_was() -> None:
+    given = table({}, {"symbol": "?"})
+    before = given.copy()
+    quarantine_prices(given, SESSIONS)
+    pd.testing.assert_frame_equal(given, before)
+
+
+def test_missing_columns_are_named() -> None:
+    with pytest.raises(ContractError, match=r"2 are missing.*low, volume"):
+        quarantine_prices(table({}).drop(columns=["low", "volume"]), SESSIONS)
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ("close", "int64"),
+        ("close", "float32"),
+        ("open", "object"),
+        ("volume", "Float64"),
+        ("session", "datetime64[s]"),
+        ("session", "object"),
+    ],
+)
+def test_wrong_types_are_named(column: str, kind: str) -> None:
+    with pytest.raises(ContractError, match=f"{column} is {re.escape(kind)}"):
+        quarantine_prices(table({}).astype({column: kind}), SESSIONS)
+
+
+def test_sessions_in_a_time_zone_are_refused() -> None:
+    given = table({})
+    with pytest.raises(ContractError, match="UTC"):
+        quarantine_prices(given.assign(session=given["session"].dt.tz_localize("UTC")), SESSIONS)
