@@ -9,11 +9,15 @@ fast_tests := $(wildcard src/bist_pipeline serving tests/unit tests/contract tes
 
 .PHONY: help
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: env-run ## set everything up and run the main job through Airflow on a synthetic market
 	@scripts/demo.sh
+
+.PHONY: airflow-run
+airflow-run: env-run ## the same with settings of your own: CONF='{"source": "files", "source_path": "prices.parquet"}'
+	@scripts/airflow_run.sh "$$CONF"
 
 .PHONY: serve
 serve: env-run ## REST API and web pages on the published ranks

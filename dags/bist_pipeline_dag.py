@@ -68,57 +68,43 @@ FORM = {
 @task(execution_timeout=dt.timedelta(minutes=30))
 def ingest() -> ReceiptJson:
     """Take in prices up to the session; what breaks the contract is quarantined."""
-    from bist_pipeline.stages.ingest import ingest as stage
-
-    return run_stage(stage, get_current_context()["params"]["session"])
+    return run_stage("ingest", get_current_context()["params"]["session"])
 
 
 @task(execution_timeout=dt.timedelta(minutes=10))
 def check(ingested: ReceiptJson) -> ReceiptJson:
     """Judge the session's data by deterministic rules; what they refuse stops here."""
-    from bist_pipeline.stages.check import check as stage
-
-    return run_stage(stage, ingested["session"])
+    return run_stage("check", ingested["session"])
 
 
 @task(execution_timeout=dt.timedelta(minutes=30))
 def features(checked: ReceiptJson) -> ReceiptJson:
     """Clean the prices and compute what the model sees."""
-    from bist_pipeline.stages.features import features as stage
-
-    return run_stage(stage, checked["session"])
+    return run_stage("features", checked["session"])
 
 
 @task(execution_timeout=dt.timedelta(hours=2))
 def train(computed: ReceiptJson) -> ReceiptJson:
     """Validate by walk-forward, fit and register a model; promote it if it deserves to be."""
-    from bist_pipeline.stages.train import train as stage
-
-    return run_stage(stage, computed["session"])
+    return run_stage("train", computed["session"])
 
 
 @task(execution_timeout=dt.timedelta(minutes=15))
 def score(trained: ReceiptJson) -> ReceiptJson:
     """Rank all shares of the session with the champion and publish the ranks."""
-    from bist_pipeline.stages.score import score as stage
-
-    return run_stage(stage, trained["session"])
+    return run_stage("score", trained["session"])
 
 
 @task(execution_timeout=dt.timedelta(minutes=15))
 def evaluate(scored: ReceiptJson) -> ReceiptJson:
     """Compare ranks published a horizon ago with the returns since."""
-    from bist_pipeline.stages.evaluate import evaluate as stage
-
-    return run_stage(stage, scored["session"])
+    return run_stage("evaluate", scored["session"])
 
 
 @task(execution_timeout=dt.timedelta(minutes=30))
 def drift(evaluated: ReceiptJson) -> ReceiptJson:
     """Compare the session's features with those the model was trained on."""
-    from bist_pipeline.stages.drift import drift as stage
-
-    return run_stage(stage, evaluated["session"])
+    return run_stage("drift", evaluated["session"])
 
 
 @dag(

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
@@ -21,17 +23,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def run_stage(stage: Callable[[Settings, Any], Receipt], session: str | None) -> dict[str, Any]:
+def run_stage(name: str, session: str | None) -> dict[str, Any]:
     """Run a stage with the settings of the trigger form; log its outcome in words and return it as JSON.
 
     Parameters
     ----------
-    stage : callable
-        One of `bist_pipeline.stages`.
+    name : str
+        One of `bist_pipeline.stages`; imported here, so that parsing a DAG loads none of them.
     session : str or None
         ISO date of the session; None lets the stage take the newest one of its source.
     """
-    with errors_by_policy():
+    with warnings.catch_warnings(), errors_by_policy():
+        # skops looks names up in every loaded module, and Airflow's forwarding modules warn of each look-up.
+        warnings.filterwarnings("ignore", message=r"The `airflow\.")
+        stage: Callable[..., Receipt] = getattr(import_module(f"bist_pipeline.stages.{name}"), name)
         settings = settings_of(get_current_context()["params"])
         receipt = stage(settings, dt.date.fromisoformat(session) if session else None)
     log.info(receipt.summary)

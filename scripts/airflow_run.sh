@@ -15,8 +15,11 @@ if command -v flock >/dev/null && ! flock -n 9; then
 fi
 
 say "preparing Airflow's database and the predictions database"
-airflow db migrate >"$log" 2>&1 ||
-    { echo "error: Airflow cannot prepare its database. Full log: $log" >&2; exit 1; }
+if ! airflow db migrate >"$log" 2>&1; then
+    echo "error: Airflow cannot prepare its database. Full log: $log" >&2
+    echo "Next: mv $AIRFLOW_HOME $AIRFLOW_HOME.old (it holds the history of runs, no data), then run this again" >&2
+    exit 1
+fi
 bist db upgrade >&2
 say "running the DAG bist_pipeline through Airflow"
 exec python scripts/run_dag.py "${1:-}" "$log" 3>&1 4>&2 >>"$log" 2>&1

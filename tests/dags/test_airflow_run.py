@@ -81,6 +81,13 @@ def test_receipts_and_nothing_larger_cross_the_tasks(published, home):
         assert len(text) < 5_000
 
 
+def test_the_log_of_a_run_is_short_enough_to_read(published, home):
+    log = (home / "airflow/logs/bist_pipeline.log").read_text()
+
+    assert "ranked by" in log
+    assert len(log.splitlines()) < 300
+
+
 def test_what_airflow_keeps_secret_only_its_owner_can_read(published, home):
     assert (home / "airflow").stat().st_mode & 0o077 == 0
     assert (home / "airflow/airflow.cfg").stat().st_mode & 0o077 == 0

@@ -38,11 +38,14 @@ class RuleCount:
         Rows (a session of a symbol) it applied to.
     symbols : tuple of str
         Every symbol concerned, most affected first.
+    latest : tuple of str
+        Those concerned in the newest session, sorted.
     """
 
     rule: str
     count: int
     symbols: tuple[str, ...]
+    latest: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -244,7 +247,8 @@ def _fill_forward(close: Matrix, observed: Mask) -> tuple[Matrix, Mask]:
 def _count(rule: str, mask: Mask, symbols: NDArray[np.object_]) -> RuleCount:
     per_symbol = mask.sum(axis=0)
     order = np.argsort(-per_symbol, kind="stable")
-    return RuleCount(rule, int(per_symbol.sum()), tuple(symbols[i] for i in order if per_symbol[i]))
+    concerned = tuple(symbols[i] for i in order if per_symbol[i])
+    return RuleCount(rule, int(per_symbol.sum()), concerned, latest=tuple(symbols[mask[-1]]))
 
 
 def _count_off_calendar(panel: Panel) -> RuleCount:
