@@ -40,7 +40,7 @@ class Progress(logging.Handler):
         self.people = people
         self.said: list[str] = []
         self.started = 0.0
-        self.complaint = ""
+        self.complaint = "Airflow itself failed; the end of its log says why."
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep what the running task says for people."""
@@ -131,11 +131,12 @@ def fail_unfinished(moment: dt.datetime) -> None:
             dag_run.set_state(DagRunState.FAILED)
 
 
-def show_best() -> None:
-    """Give way to `bist top`."""
+def show_best(session: str | None) -> None:
+    """Give way to `bist top`, on the session of the run."""
     os.dup2(3, 1)
     os.dup2(4, 2)
-    os.execvp("bist", ["bist", "top", "--limit", "10"])  # noqa: S606, S607
+    of_session = ["--session", session] if session else []
+    os.execvp("bist", ["bist", "top", "--limit", "10", *of_session])  # noqa: S606, S607
 
 
 def main(params: str, log: str) -> int:
@@ -146,8 +147,9 @@ def main(params: str, log: str) -> int:
     progress = Progress(people)
     code = 1
     try:
-        if run(parse(params), progress):
-            show_best()
+        form = parse(params)
+        if run(form, progress):
+            show_best(form.get("session"))
     except KeyboardInterrupt:
         progress.complaint = "Interrupted. What was published before stays in use.\nNext: run it again"
         code = 130
@@ -156,7 +158,8 @@ def main(params: str, log: str) -> int:
         progress.complaint = f"{str(error).splitlines()[0]}. Nothing was run."
     except (BistError, AirflowException) as error:
         progress.complaint = str(error)
-    people.write(f"{progress.complaint}\nFull log: {log}\n")
+    finally:
+        people.write(f"{progress.complaint}\nFull log: {log}\n")
     return code
 
 

@@ -134,7 +134,7 @@ def run(
             receipts[name] = run_stage(name, settings, day)
             day = receipts[name].session
         if not as_json:
-            _print_top(settings, limit=10)
+            _print_top(settings, limit=10, session=day)
             return
     score = receipts["score"]
     answer: dict[str, Any] = {
@@ -149,7 +149,7 @@ def run(
     typer.echo(json.dumps(answer))
 
 
-def _print_top(settings: Settings, *, limit: int) -> None:
+def _print_top(settings: Settings, *, limit: int, session: dt.date | None) -> None:
     from bist_pipeline.store.engine import connect, open_engine
     from bist_pipeline.store.migrate import require_schema
     from bist_pipeline.store.read import read_batch, read_drift_status
@@ -157,10 +157,11 @@ def _print_top(settings: Settings, *, limit: int) -> None:
     engine = open_engine(settings.database_url)
     require_schema(engine)
     with connect(engine) as connection:
-        batch = read_batch(connection, limit=limit)
+        batch = read_batch(connection, session=session, limit=limit)
         if batch is None:
+            when = f" for {session}" if session else ""
             raise MissingDataError(
-                "No predictions are published yet.", consequence="", next_step="bist run (or: make demo)"
+                f"No predictions are published{when} yet.", consequence="", next_step="bist run (or: make demo)"
             )
         drift = read_drift_status(connection, batch.publication.source, batch.publication.session)
     output = Console(highlight=False)
@@ -172,11 +173,13 @@ def _print_top(settings: Settings, *, limit: int) -> None:
 @app.command()
 def top(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many shares.")] = 10,
+    session: Day = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Show the best-ranked shares of the published batch, and how far to trust them."""
     with _errors_for(as_json=False):
-        _print_top(load_settings(database_url=database_url), limit=limit)
+        day = session.date() if session else None
+        _print_top(load_settings(database_url=database_url), limit=limit, session=day)
 
 
 @app.command()
