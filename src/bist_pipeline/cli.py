@@ -161,7 +161,9 @@ def _print_top(settings: Settings, *, limit: int, session: dt.date | None) -> No
         if batch is None:
             when = f" for {session}" if session else ""
             raise MissingDataError(
-                f"No predictions are published{when} yet.", consequence="", next_step="bist run (or: make demo)"
+                f"No predictions are published{when} yet.",
+                consequence="",
+                next_step="bist run (or: make demo)",
             )
         drift = read_drift_status(connection, batch.publication.source, batch.publication.session)
     output = Console(highlight=False)
