@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from bist_pipeline.store.read import Batch, Publication
+
+if TYPE_CHECKING:
+    from bist_pipeline.stages.doctor import Diagnosis
+
+# So that the table fits a terminal of 80 columns.
+_SECTOR_WIDTH = 17
 
 
 def batch_table(batch: Batch) -> Table:
@@ -18,16 +28,14 @@ def batch_table(batch: Batch) -> Table:
         caption=f"Expected return over {publication.horizon_sessions} sessions minus the universe median.",
         title_justify="left",
         caption_justify="left",
+        box=SIMPLE_HEAD,
     )
-    for name, justify in (
-        ("rank", "right"),
-        ("share", "left"),
-        ("sector", "left"),
-        ("predicted excess", "right"),
-        ("80 % interval", "right"),
-        ("tradable", "left"),
-    ):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_column("rank", justify="right")
+    table.add_column("share")
+    table.add_column("sector", max_width=_SECTOR_WIDTH, no_wrap=True)
+    table.add_column("predicted excess", justify="right")
+    table.add_column("80 % interval", justify="right", no_wrap=True)
+    table.add_column("tradable")
     for p in batch.predictions:
         table.add_row(
             str(p.rank),
@@ -52,6 +60,19 @@ def closing_lines(publication: Publication, drift: str | None) -> list[str]:
         "          curl '127.0.0.1:8000/api/v1/predictions?limit=10'",
         f"          {bist} run --source files --source-path prices.parquet",
     ]
+
+
+def diagnosis_lines(found: Iterable[Diagnosis]) -> list[Text]:
+    """Lay out what the doctor found, one line each, and below a problem the command that helps."""
+    lines = []
+    for diagnosis in found:
+        style = "bold red" if diagnosis.is_problem else "green"
+        lines.append(
+            Text.assemble((f"{diagnosis.status:<9}", style), f"{diagnosis.what:<11}{diagnosis.message}")
+        )
+        if diagnosis.next_step:
+            lines.append(Text.assemble(" " * 20, ("Next: ", "bold"), diagnosis.next_step))
+    return lines
 
 
 def _program() -> str:
