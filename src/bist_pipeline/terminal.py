@@ -78,5 +78,6 @@ def diagnosis_lines(found: Iterable[Diagnosis]) -> list[Text]:
 def _program() -> str:
     """Return how to call this program again from here: a virtual environment need not be activated."""
     called = Path(sys.argv[0])
-    inside = called.is_absolute() and called.is_relative_to(Path.cwd())
-    return str(called.relative_to(Path.cwd())) if inside else "bist"
+    if called.is_relative_to(Path.cwd()):
+        called = called.relative_to(Path.cwd())
+    return "bist" if called.is_absolute() else str(called)
