@@ -23,6 +23,10 @@ airflow-run: env-run ## the same with settings of your own: CONF='{"source": "fi
 serve: env-run ## REST API and web pages on the published ranks
 	@$(bin)/bist serve
 
+.PHONY: secrets
+secrets: ## write .env, the passwords that docker-compose.yaml asks for; see docs/en/containers.md
+	@scripts/secrets.sh
+
 .PHONY: test
 test: env-dev lint ## set everything up, then lint, types and all tests
 	@$(bin)/pytest

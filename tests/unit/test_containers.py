@@ -1,0 +1,117 @@
+"""What the compose file and the Dockerfiles promise, checked without building or starting anything."""
+
+import configparser
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+COMPOSE_TEXT = (ROOT / "docker-compose.yaml").read_text()
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE_TEXT)["services"]
+DOCKERFILES = sorted((ROOT / "docker").glob("*.Dockerfile"))
+
+REFERENCE = re.compile(r"\$\{(\w+)(.*?)\}")
+SECRET = re.compile(r"PASSWORD|SECRET|KEY")
+
+
+def required_variables() -> set[str]:
+    return {name for name, rest in REFERENCE.findall(COMPOSE_TEXT) if rest.startswith(":?")}
+
+
+def instructions(dockerfile: Path) -> list[list[str]]:
+    """Words of each instruction, continuation lines joined, comments left out."""
+    lines = [line for line in dockerfile.read_text().splitlines() if not line.startswith("#")]
+    return [line.split() for line in "\n".join(lines).replace("\\\n", " ").splitlines() if line]
+
+
+def test_no_secret_has_a_default_or_is_written_down():
+    assert "MYSQL_ROOT_PASSWORD" in required_variables()
+    optional = {name for name, rest in REFERENCE.findall(COMPOSE_TEXT) if not rest.startswith(":?")}
+    assert not [name for name in optional if SECRET.search(name)]
+    for service in SERVICES.values():
+        for variable, value in service.get("environment", {}).items():
+            if SECRET.search(variable) and not variable.endswith("_FILE"):
+                assert value.startswith("${"), f"{variable} is written down"
+
+
+def test_make_secrets_writes_exactly_what_is_required_and_never_overwrites(tmp_path: Path):
+    (tmp_path / "scripts").mkdir()
+    script = tmp_path / "scripts/secrets.sh"
+    script.write_bytes((ROOT / "scripts/secrets.sh").read_bytes())
+    subprocess.run(["bash", script], check=True, capture_output=True)
+    written = (tmp_path / ".env").read_text()
+    secrets = dict(line.split("=", 1) for line in written.splitlines() if not line.startswith("#"))
+
+    assert set(secrets) == required_variables()
+    assert len(set(secrets.values())) == len(secrets)
+    assert min(map(len, secrets.values())) >= 44  # 32 bytes: 44 characters of base64, 64 hexadecimal ones
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+
+    again = subprocess.run(["bash", script], capture_output=True, text=True)
+    assert again.returncode == 1
+    assert ".env exists" in again.stderr
+    assert (tmp_path / ".env").read_text() == written
+
+
+def test_ports_are_published_on_loopback_only_and_mysql_not_at_all():
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert "ports" not in SERVICES["mysql"]
+    assert SERVICES["mysql"]["networks"] == ["database"]
+    assert yaml.safe_load(COMPOSE_TEXT)["networks"]["database"]["internal"] is True
+
+
+def test_images_are_pinned_and_ours_carry_the_version_of_the_package():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    images = {re.sub(r"^\$\{\w+:-(.*)\}$", r"\1", service["image"]) for service in SERVICES.values()}
+    bases = {
+        word.partition("=")[2]
+        for path in DOCKERFILES
+        for keyword, word, *_ in instructions(path)
+        if keyword == "ARG" and word.startswith("BASE_IMAGE=")
+    }
+    assert len(bases) == 1
+    for image in images | bases:
+        assert re.search(r":\d", image), f"{image} is not pinned"
+        if image.startswith("bist-"):
+            assert image.endswith(f":{setup['metadata']['version']}")
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.stem)
+def test_the_final_stage_is_not_root_and_has_no_compiler(dockerfile: Path):
+    words = instructions(dockerfile)
+    starts = [number for number, line in enumerate(words) if line[0] == "FROM"]
+    assert len(starts) > 1
+    build, final = words[starts[0] : starts[-1]], words[starts[-1] :]
+    assert any("gcc" in line for line in build)
+    assert not any({"gcc", "pkg-config"} & set(line) or "-dev" in " ".join(line) for line in final)
+    (user,) = [line[1] for line in final if line[0] == "USER"]
+    assert int(user) > 0
+    assert not [line for line in final[final.index(["USER", user]) :] if line[0] == "RUN"]
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.stem)
+def test_what_is_installed_from_an_index_has_a_hash(dockerfile: Path):
+    installs = [
+        part
+        for line in instructions(dockerfile)
+        for part in " ".join(line).split("&&")
+        if " install " in part and "lock" in part and "apt-get" not in part
+    ]
+    from_locks = [part for part in installs if " -r " in part]
+    assert len(from_locks) == 2
+    assert all("--require-hashes" in part for part in from_locks)
+
+
+def test_every_service_comes_back_and_says_whether_it_is_well():
+    long_running = {name: service for name, service in SERVICES.items() if name != "init"}
+    assert all(service["restart"] == "unless-stopped" for service in long_running.values())
+    # The API's is in its image.
+    assert [name for name, service in long_running.items() if "healthcheck" not in service] == ["api"]
+    assert any(line[0] == "HEALTHCHECK" for line in instructions(ROOT / "docker/serving.Dockerfile"))
