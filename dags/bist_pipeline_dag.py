@@ -51,7 +51,8 @@ FORM = {
         None,
         type=["null", "string"],
         title="Path of the source",
-        description="File or folder as the Airflow worker sees it; only for the sources files and snapshot.",
+        description="File or folder as the Airflow worker sees it, for a snapshot also an http(s) address; "
+        "only for the sources files and snapshot.",
     ),
     "session": Param(
         None,
@@ -59,7 +60,7 @@ FORM = {
         format="date",
         title="Session",
         description="Trading date, YYYY-MM-DD, from 2010-01-04 up to the last session that has closed. "
-        "Leave empty for the newest one of the source.",
+        "Leave empty for the newest one of the source. For a snapshot: the date that it shows.",
     ),
 }
 

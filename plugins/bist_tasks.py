@@ -8,9 +8,8 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
@@ -18,7 +17,6 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 if TYPE_CHECKING:
     from bist_pipeline.config import Settings
-    from bist_pipeline.receipt import Receipt
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +34,10 @@ def run_stage(name: str, session: str | None) -> dict[str, Any]:
     with warnings.catch_warnings(), errors_by_policy():
         # skops looks names up in every loaded module, and Airflow's forwarding modules warn of each look-up.
         warnings.filterwarnings("ignore", message=r"The `airflow\.")
-        stage: Callable[..., Receipt] = getattr(import_module(f"bist_pipeline.stages.{name}"), name)
+        from bist_pipeline.stages import find_stage
+
         settings = settings_of(get_current_context()["params"])
+        stage = find_stage(name, settings.source)
         receipt = stage(settings, dt.date.fromisoformat(session) if session else None)
     log.info(receipt.summary)
     for warning in receipt.warnings:

@@ -12,5 +12,5 @@ compile() {
 compile ${UPGRADE:+--upgrade} locks/tools.in -o locks/tools.lock
 compile ${UPGRADE:+--upgrade} setup.cfg --all-extras -c locks/tools.lock -o locks/dev.lock
 part() { local lock=$1; shift; compile --upgrade --no-annotate setup.cfg "$@" -c locks/dev.lock -o "locks/$lock"; }
-part run.lock --extra serving --extra pipeline --extra airflow
+part run.lock --extra serving --extra pipeline --extra yahoo --extra airflow
 part serving.lock --extra serving --extra mysql

@@ -38,13 +38,18 @@ class Publication(_Answer):
         description="When it became visible (UTC).", examples=["2024-06-28T16:05:12.345678Z"]
     )
     horizon_sessions: int = Field(
-        description="How far ahead the predictions look, in sessions; 63 is about a quarter.", examples=[63]
+        description="How far ahead the predictions look, in sessions; 63 is about a quarter, "
+        "0 is not at all: see `kind`.",
+        examples=[63],
     )
     universe: int = Field(
         description="Shares (count) ranked in this batch, whatever was asked for.", examples=[471]
     )
-    kind: Literal["forecast"] = Field(
-        "forecast", description="`forecast`: made from nothing later than the session's close."
+    kind: Literal["forecast", "contemporaneous"] = Field(
+        description="`forecast`: of the sessions to come, made from nothing later than the session's close. "
+        "`contemporaneous`: not a forecast; an estimate of the return of the three months before the "
+        "session, from data of that session which partly hold the answer. It says nothing about the future.",
+        examples=["forecast"],
     )
     model: Model
 
@@ -79,7 +84,8 @@ class Prediction(_Answer):
         description="What the model ranks by; no unit, comparable within one batch only.", examples=[0.83]
     )
     expected_excess_return: float = Field(
-        description="Expected return over the horizon less the universe's median; a fraction (0.12 = 12 %).",
+        description="Expected return over the horizon less the universe's median; a fraction (0.12 = 12 %). "
+        "Where `kind` is `contemporaneous`, of the past three months instead.",
         examples=[0.041],
     )
     lower: float = Field(

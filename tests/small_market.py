@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from bist_pipeline.contracts import BALANCE_COLUMNS, FLOW_COLUMNS
 from bist_pipeline.market.cleaning import Cleaned, clean
 from bist_pipeline.market.panel import Panel, build_panel
 
@@ -68,6 +69,28 @@ def small_prices(seed: int = 5) -> tuple[pd.DataFrame, np.ndarray]:
     frame.insert(1, "symbol", np.array([f"S{i:02d}" for i in range(SYMBOLS)], dtype=object)[column])
     cancelled = frame[frame["session"] == pd.Timestamp("2021-02-05")].assign(session=WEEKEND)
     return pd.concat([frame, cancelled], ignore_index=True), sessions
+
+
+def small_facts(seed: int = 6) -> pd.DataFrame:
+    """Settled reports of 30 of the 40 symbols from 2019 on, each known 3 to 11 weeks after its quarter.
+
+    Every fourth report is published again 100 days later with other figures; some figures are missing.
+    """
+    rng = np.random.default_rng(seed)
+    quarters = pd.date_range("2019-03-31", "2022-03-31", freq="QE")
+    rows = pd.MultiIndex.from_product(
+        [[f"S{i:02d}" for i in range(5, 35)], quarters], names=["symbol", "period_end"]
+    ).to_frame(index=False)
+    rows["announced_at"] = rows["period_end"] + pd.to_timedelta(rng.uniform(20, 80, len(rows)), unit="D")
+    rows = pd.concat([rows, rows[::4].assign(announced_at=rows["announced_at"] + pd.Timedelta(days=100))])
+    of_year = rows["period_end"].dt.quarter.to_numpy()
+    for name in FLOW_COLUMNS:
+        rows[name] = rng.lognormal(3, 1, len(rows)) * of_year
+    for name in BALANCE_COLUMNS:
+        rows[name] = rng.lognormal(5, 1, len(rows))
+    figures = [*FLOW_COLUMNS, *BALANCE_COLUMNS]
+    rows[figures] = rows[figures].mask(rng.random((len(rows), len(figures))) < 0.03)
+    return rows.reset_index(drop=True)
 
 
 def cleaned_market(prices: pd.DataFrame, sessions: np.ndarray) -> Cleaned:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from bist_pipeline.config import Settings, load_settings
+from bist_pipeline.contracts import kind_of
 from bist_pipeline.errors import BistError, MissingDataError
 from bist_pipeline.receipt import Receipt
-from bist_pipeline.terminal import batch_table, closing_lines
+from bist_pipeline.stages import find_stage
+from bist_pipeline.terminal import batch_table, closing_lines, diagnosis_lines
 
 STAGES = {
     "ingest": "Take in prices up to a session, checked against their contract.",
@@ -64,13 +65,13 @@ def _errors_for(*, as_json: bool) -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
-def run_stage(name: str, settings: Settings, session: dt.date | None) -> Receipt:
-    """Run one stage by name; imported here, because a stage's libraries take seconds to load."""
-    stage: Callable[..., Receipt] = getattr(import_module(f"bist_pipeline.stages.{name}"), name)
+def run_stage(name: str, settings: Settings, session: dt.date | None, **options: bool) -> Receipt:
+    """Run one stage by name, and tell people how it went."""
+    stage = find_stage(name, settings.source)
     started = time.perf_counter()
     if people.is_terminal:
         people.print(f"[dim]{name:<9}[/] …", end="\r")
-    receipt = stage(settings, session)
+    receipt = stage(settings, session, **options)
     seconds = time.perf_counter() - started
     people.print(
         f"[green]{name:<9}[/] {receipt.session}: {receipt.summary} [dim]({seconds:.1f} s)[/]", soft_wrap=True
@@ -83,7 +84,8 @@ def run_stage(name: str, settings: Settings, session: dt.date | None) -> Receipt
 def _newest_session(settings: Settings) -> dt.date:
     from bist_pipeline.lake import open_lake
 
-    return dt.date.fromisoformat(open_lake(settings).require("prices").last)
+    taken_in = "snapshot" if settings.source == "snapshot" else "prices"
+    return dt.date.fromisoformat(open_lake(settings).require(taken_in).last)
 
 
 def _stage_command(name: str, summary: str) -> None:
@@ -100,17 +102,42 @@ def _stage_command(name: str, summary: str) -> None:
             settings = load_settings(
                 source=source, source_path=source_path, lake_url=lake, database_url=database_url
             )
-            day = session.date() if session else None
-            if name != "ingest":
-                day = day or _newest_session(settings)
-            receipt = run_stage(name, settings, day)
+            receipt = run_stage(name, settings, session.date() if session else _newest_session(settings))
         if as_json:
-            facts = receipt.as_json()
-            typer.echo(json.dumps({**facts, **facts.pop("details")}, ensure_ascii=False))
+            _print_json(receipt)
+
+
+def _print_json(receipt: Receipt) -> None:
+    facts = receipt.as_json()
+    typer.echo(json.dumps({**facts, **facts.pop("details")}, ensure_ascii=False))
+
+
+@app.command(help=STAGES["ingest"])
+def ingest(
+    session: Day = None,
+    only_missing: Annotated[
+        bool, typer.Option("--only-missing", help="Only listed shares that lack a price of the session.")
+    ] = False,
+    source: Source = None,
+    source_path: SourcePath = None,
+    lake: LakeUrl = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the stage that has an option of its own, and needs no session in the lake."""
+    with _errors_for(as_json=as_json):
+        settings = load_settings(
+            source=source, source_path=source_path, lake_url=lake, database_url=database_url
+        )
+        day = session.date() if session else None
+        receipt = run_stage("ingest", settings, day, only_missing=only_missing)
+    if as_json:
+        _print_json(receipt)
 
 
 for _name, _summary in STAGES.items():
-    _stage_command(_name, _summary)
+    if _name != "ingest":
+        _stage_command(_name, _summary)
 
 
 @app.command()
@@ -144,6 +171,7 @@ def run(
         "data_hash": score.data_hash,
         "drift_status": receipts["drift"].details["status"],
         "published": True,
+        "kind": kind_of(settings.source),
         "seconds": round(time.perf_counter() - started, 3),
     }
     typer.echo(json.dumps(answer))
@@ -152,7 +180,7 @@ def run(
 def _print_top(settings: Settings, *, limit: int, session: dt.date | None) -> None:
     from bist_pipeline.store.engine import connect, open_engine
     from bist_pipeline.store.migrate import require_schema
-    from bist_pipeline.store.read import read_batch, read_drift_status
+    from bist_pipeline.store.read import read_batch, read_drift_status, read_reasons
 
     engine = open_engine(settings.database_url)
     require_schema(engine)
@@ -166,9 +194,10 @@ def _print_top(settings: Settings, *, limit: int, session: dt.date | None) -> No
                 next_step="bist run (or: make demo)",
             )
         drift = read_drift_status(connection, batch.publication.source, batch.publication.session)
+        reasons = read_reasons(connection, batch.publication)
     output = Console(highlight=False)
     output.print(batch_table(batch))
-    for line in closing_lines(batch.publication, drift):
+    for line in closing_lines(batch.publication, drift, reasons):
         output.print(line, soft_wrap=True)
 
 
@@ -182,6 +211,35 @@ def top(
     with _errors_for(as_json=False):
         day = session.date() if session else None
         _print_top(load_settings(database_url=database_url), limit=limit, session=day)
+
+
+@app.command()
+def doctor(
+    source: Source = None,
+    source_path: SourcePath = None,
+    lake: LakeUrl = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at source, prices, database and models; name what is wrong, and the command that helps."""
+    with _errors_for(as_json=as_json):
+        settings = load_settings(
+            source=source, source_path=source_path, lake_url=lake, database_url=database_url
+        )
+        from bist_pipeline.stages.doctor import examine
+
+        found = examine(settings)
+    has_problem = any(diagnosis.is_problem for diagnosis in found)
+    if as_json:
+        checks = [diagnosis.as_json() for diagnosis in found]
+        answer = {"status": "PROBLEM" if has_problem else "OK", "checks": checks}
+        typer.echo(json.dumps(answer, ensure_ascii=False))
+    else:
+        output = Console(highlight=False)
+        for line in diagnosis_lines(found):
+            output.print(line, soft_wrap=True)
+    if has_problem:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -16,6 +16,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bist_pipeline.errors import ConfigError
 
 SourceName = Literal["synthetic", "files", "yahoo", "snapshot"]
+FaultName = Literal[
+    "",
+    "unit_change_x10",
+    "volume_in_lots",
+    "stale_feed",
+    "missing_column",
+    "nan_surge",
+    "ipo_wave",
+    "volatility_x2",
+    "sign_flip",
+]
 
 
 class _Part(BaseModel):
@@ -29,8 +40,23 @@ class SyntheticSettings(_Part):
     symbols: int = Field(default=120, ge=40, le=2000)
     # About six years; it grows with the calendar, and its past never changes.
     first_session: dt.date = dt.date(2020, 11, 23)
-    # Annualised cross-sectional signal: see sources/synthetic.py for the rank IC it implies.
+    # Annualised cross-sectional signal: see sources/invented_market.py for the rank IC it implies.
     signal: float = Field(default=0.8, ge=0.0, le=3.0)
+    # What goes wrong (sources/faults.py), and from when on: by default in the newest session.
+    fault: FaultName = ""
+    fault_from: dt.date | None = None
+
+
+class YahooSettings(_Part):
+    """How Yahoo is asked: gently, because it throttles."""
+
+    first_session: dt.date = dt.date(2010, 1, 4)
+    # Shares asked for without a pause, and the pause after them.
+    chunk: int = Field(default=20, ge=1)
+    pause_seconds: float = Field(default=1.0, ge=0)
+    # The wait before another try doubles from here; a part of it is left to chance.
+    tries: int = Field(default=5, ge=1)
+    backoff_seconds: float = Field(default=4.0, ge=0)
 
 
 class ValidationSettings(_Part):
@@ -73,11 +99,16 @@ class Settings(BaseSettings):
     home: Path = Path("var")
     source: SourceName = "synthetic"
     source_path: str = ""
+    # A snapshot does not say its date; this one is the date of the data set that the source was written for.
+    snapshot_session: dt.date = dt.date(2024, 12, 23)
+    # A table of reported figures, used beside the prices of any source.
+    fundamentals_path: str = ""
     database_url: str = ""
     lake_url: str = ""
     mlflow_url: str = ""
     horizon_sessions: int = Field(default=63, ge=1, le=252)
     synthetic: SyntheticSettings = SyntheticSettings()
+    yahoo: YahooSettings = YahooSettings()
     validation: ValidationSettings = ValidationSettings()
     training: TrainingSettings = TrainingSettings()
 

@@ -6,7 +6,8 @@
     ├── ConfigError                 a setting is missing, unknown or out of range          fail
     ├── SourceError
     │   ├── SourceUnavailableError  the source does not answer; it may later               retry
-    │   └── SourceContentError      it answered with something that is not market data     fail
+    │   ├── SourceContentError      it answered with something that is not market data     fail
+    │   └── IncompleteSessionError  too many shares of the session have not arrived yet    retry
     ├── ContractError               a table breaks its contract as a whole                 fail
     ├── SessionError
     │   ├── NotASessionError        the exchange does not trade on that day                skip
@@ -15,6 +16,7 @@
     ├── LookAheadError              something would have known the future                  fail
     ├── LakeError
     │   ├── LakeUnavailableError    full, read-only or unreachable storage                 retry
+    │   ├── LakeConflictError       other writers were faster, again and again             retry
     │   └── MissingDataError        an earlier stage has not written what this one reads   fail
     ├── ModelError
     │   ├── InsufficientDataError   too few sessions or shares to fit or judge a model     fail
@@ -123,6 +125,12 @@ class SourceContentError(SourceError):
     """The source answered with something that is not the market data it should be."""
 
 
+class IncompleteSessionError(SourceError):
+    """Too many of the listed shares have no price of the session yet."""
+
+    policy = Policy.RETRY
+
+
 class ContractError(BistError):
     """A table breaks its contract as a whole: columns, types or completeness."""
 
@@ -155,6 +163,12 @@ class LakeError(BistError):
 
 class LakeUnavailableError(LakeError):
     """The lake's storage is full, read-only or out of reach."""
+
+    policy = Policy.RETRY
+
+
+class LakeConflictError(LakeError):
+    """Other writers changed the data set each time that this one was about to."""
 
     policy = Policy.RETRY
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +23,16 @@ _SECTOR_WIDTH = 17
 def batch_table(batch: Batch) -> Table:
     """Lay out a batch, best rank first."""
     publication = batch.publication
+    best = f"Best-ranked shares of {publication.universe} on {publication.session} ({publication.source})"
+    if publication.kind == "forecast":
+        title, estimate = best, "predicted excess"
+        caption = f"Expected return over {publication.horizon_sessions} sessions minus the universe median."
+    else:
+        title, estimate = f"Not a forecast ({publication.kind})\n{best}", "estimated excess"
+        caption = "Return of the past three months minus the median, as the shares' other columns suggest it."
     table = Table(
-        title=f"Best-ranked shares of {publication.universe} on {publication.session} ({publication.source})",
-        caption=f"Expected return over {publication.horizon_sessions} sessions minus the universe median.",
+        title=title,
+        caption=caption,
         title_justify="left",
         caption_justify="left",
         box=SIMPLE_HEAD,
@@ -33,7 +40,7 @@ def batch_table(batch: Batch) -> Table:
     table.add_column("rank", justify="right")
     table.add_column("share")
     table.add_column("sector", max_width=_SECTOR_WIDTH, no_wrap=True)
-    table.add_column("predicted excess", justify="right")
+    table.add_column(estimate, justify="right")
     table.add_column("80 % interval", justify="right", no_wrap=True)
     table.add_column("tradable")
     for p in batch.predictions:
@@ -48,13 +55,17 @@ def batch_table(batch: Batch) -> Table:
     return table
 
 
-def closing_lines(publication: Publication, drift: str | None) -> list[str]:
-    """Say which model stands behind a batch, whether it may still be believed, and where to go next."""
+def closing_lines(publication: Publication, drift: str | None, reasons: Sequence[str]) -> list[str]:
+    """Say which model stands behind a batch, whether it may still be believed, and where to go next.
+
+    `reasons` are those for which the model was taken into use: all there is to say where it ranks the past.
+    """
     model = publication.model
-    skill = "not measured" if model.rank_ic is None else f"{model.rank_ic:+.3f} (mean daily, out of sample)"
+    known = "not measured" if model.rank_ic is None else f"{model.rank_ic:+.3f} (mean daily, out of sample)"
+    skill = f"rank IC {known}" if publication.kind == "forecast" else "; ".join(reasons)
     bist = _program()
     return [
-        f"Champion  {model.name} version {model.version}, rank IC {skill}",
+        f"Champion  {model.name} version {model.version}, {skill}",
         f"Drift     {drift or 'not checked for this session'}",
         f"Next      {bist} serve        REST, described at http://127.0.0.1:8000/docs",
         "          curl '127.0.0.1:8000/api/v1/predictions?limit=10'",
@@ -80,4 +91,4 @@ def _program() -> str:
     called = Path(sys.argv[0])
     if called.is_relative_to(Path.cwd()):
         called = called.relative_to(Path.cwd())
-    return "bist" if called.is_absolute() else str(called)
+    return "bist" if called.is_absolute() or called.name != "bist" else str(called)

@@ -26,6 +26,7 @@ import sqlalchemy as sa
 from sklearn.pipeline import Pipeline
 
 from bist_pipeline.config import Settings
+from bist_pipeline.contracts import kind_of
 from bist_pipeline.errors import (
     ConfigError,
     LookAheadError,
@@ -67,6 +68,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 
 # The model file holds these and what skops trusts by itself; a file that asks for more is not ours.
 TRUSTED_TYPES = [
+    "bist_pipeline.model.cross_fit.CrossFitEstimator",
     "bist_pipeline.model.forecaster.RankForecaster",
     "bist_pipeline.model.pipeline.ColumnSelector",
 ]
@@ -88,7 +90,7 @@ class ModelCard:
     horizon : int
         Sessions it looks ahead.
     data_hash : str
-        Content hash of the features and labels it saw.
+        Content hash of the prices up to `trained_through`; the lake reads them again by it.
     code_version : str
         Version of this package.
     trained_through : date
@@ -132,7 +134,8 @@ class Registry:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.name = f"bist-rank-{settings.horizon_sessions}s"
+        is_forecast = kind_of(settings.source) == "forecast"
+        self.name = f"bist-rank-{settings.horizon_sessions}s" if is_forecast else "bist-snapshot-3m"
         self._source = settings.source
         self._url = _parse_url(settings.mlflow_url)
         # A server knows where artifacts belong; with a database alone it is for us to say.
@@ -171,7 +174,11 @@ class Registry:
             If MLflow did not keep the signature.
         """
         with self._connect() as client:
-            with mlflow.start_run(experiment_id=self._experiment(client), run_name=card.fingerprint) as run:
+            with mlflow.start_run(
+                experiment_id=self._experiment(client),
+                run_name=card.fingerprint,
+                tags={"kind": kind_of(card.source)},
+            ) as run:
                 data = Dataset(card.source, digest=card.data_hash, source_type="lake", source=card.source)
                 client.log_inputs(run.info.run_id, [DatasetInput(data)])
                 mlflow.log_params(dict(params))
@@ -270,6 +277,12 @@ class Registry:
             )
         return pipeline
 
+    def read_metrics(self, model: ModelVersion) -> dict[str, float]:
+        """Read the metrics of the run that made a registered version."""
+        with self._connect() as client:
+            stored = client.get_model_version(self.name, model.version)
+            return dict(client.get_run(str(stored.run_id)).data.metrics)
+
     @contextmanager
     def _connect(self) -> Iterator[mlflow.MlflowClient]:
         url = self._url.render_as_string(hide_password=False)
@@ -301,7 +314,8 @@ class Registry:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        tags = {name: str(value) for name, value in asdict(card).items()}
+        facts = {**asdict(card), "kind": kind_of(card.source)}
+        tags = {name: str(value) for name, value in facts.items()}
         stored = client.create_model_version(
             self.name, f"models:/{model_id}", run_id, tags=tags, model_id=model_id
         )

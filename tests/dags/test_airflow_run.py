@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.small_snapshot import small_snapshot, write_raw
+
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
@@ -125,3 +127,15 @@ def test_an_interrupted_run_leaves_no_process_and_no_running_task(published, hom
     )
     assert {state for (state,) in states} <= {"success", "failed", "upstream_failed"}
     assert published() == before
+
+
+def test_a_snapshot_goes_through_the_same_dag_as_what_it_is(published, home):
+    path = write_raw(home / "snapshot.csv", small_snapshot())
+    params = {"source": "snapshot", "source_path": str(path)}
+
+    run = subprocess.run(**command(home, params), capture_output=True)
+
+    assert run.returncode == 0, run.stderr
+    assert "contemporaneous" in run.stdout
+    publications, _ = published()
+    assert {row[:2] for row in publications} >= {("snapshot", "2024-12-23"), ("synthetic", "2024-06-28")}

@@ -154,6 +154,7 @@ def test_mlflow_holds_what_a_reader_needs_to_trust_it(settings, pipeline, frame)
     assert str(stored.version) == model.version
     assert stored.tags == {
         "source": "files",
+        "kind": "forecast",
         "horizon": str(settings.horizon_sessions),
         "data_hash": "0123456789abcdef",
         "code_version": "0.1.0",
@@ -177,7 +178,7 @@ def test_mlflow_holds_what_a_reader_needs_to_trust_it(settings, pipeline, frame)
     requirements = (folder / "requirements.txt").read_text().split()
     assert any(line.startswith("lightgbm==") for line in requirements)
     assert len(pd.read_json(folder / "input_example.json", orient="split")) == 5
-    assert skops.io.get_untrusted_types(file=folder / "model.skops") == TRUSTED_TYPES
+    assert set(skops.io.get_untrusted_types(file=folder / "model.skops")) <= set(TRUSTED_TYPES)
 
 
 @pytest.mark.timeout(180)

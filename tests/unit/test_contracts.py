@@ -1,17 +1,16 @@
-"""The price contract: each rule sets aside the rows it should, under its name, and nothing else."""
+"""Contracts: each rule sets aside the rows it should, under its name, and nothing else."""
 
 from __future__ import annotations
-
-import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from bist_pipeline.contracts import KEY, PRICE_COLUMNS, quarantine_prices
+from bist_pipeline.contracts import KEY, PRICE_COLUMNS, price_contract, quarantine, security_contract
 from bist_pipeline.errors import ContractError
 
 SESSIONS = np.array(["2024-06-26", "2024-06-27", "2024-06-28"], dtype="datetime64[D]")
+PRICES, SECURITIES = price_contract(SESSIONS), security_contract()
 
 
 def table(*changes: dict[str, object]) -> pd.DataFrame:
@@ -45,7 +44,7 @@ def table(*changes: dict[str, object]) -> pd.DataFrame:
     ],
 )
 def test_a_row_that_breaks_a_rule_is_filed_under_it(change: dict[str, object], rule: str) -> None:
-    good, bad = quarantine_prices(table({}, change, {}), SESSIONS)
+    good, bad = quarantine(table({}, change, {}), PRICES)
     assert rule in bad["rule"].tolist()
     # Two rows that contradict each other are both set aside.
     kept = ["CCC"] if rule == "duplicate_key" else ["AAA", "CCC"]
@@ -58,24 +57,30 @@ def test_a_row_that_breaks_a_rule_is_filed_under_it(change: dict[str, object], r
     [{"close": 0.0}, {"low": -3.0}, {"high": 0.1}, {"open": np.nan}, {"volume": np.nan}, {"volume": 0.0}],
 )
 def test_what_cleaning_repairs_is_let_in(change: dict[str, object]) -> None:
-    good, bad = quarantine_prices(table(change), SESSIONS)
+    good, bad = quarantine(table(change), PRICES)
     assert len(good) == 1
     assert bad.empty
 
 
 def test_a_row_that_breaks_several_rules_is_filed_once() -> None:
-    _, bad = quarantine_prices(table({"session": None, "symbol": "?", "close": np.inf}), SESSIONS)
+    _, bad = quarantine(table({"session": None, "symbol": "?", "close": np.inf}), PRICES)
     assert bad["rule"].tolist() == ["session_missing"]
 
 
+def test_a_bad_row_contradicts_nothing() -> None:
+    good, bad = quarantine(table({}, {"symbol": "AAA", "close": np.nan}), PRICES)
+    assert good["close"].tolist() == [1.5]
+    assert bad["rule"].tolist() == ["close_missing"]
+
+
 def test_copies_with_equal_gaps_are_copies() -> None:
-    good, bad = quarantine_prices(table({"open": np.nan}, {"open": np.nan, "symbol": "AAA"}), SESSIONS)
+    good, bad = quarantine(table({"open": np.nan}, {"open": np.nan, "symbol": "AAA"}), PRICES)
     assert good["symbol"].tolist() == ["AAA"]
     assert bad["rule"].tolist() == ["repeated_row"]
 
 
 def test_two_copies_and_a_contradiction_leave_nothing() -> None:
-    good, bad = quarantine_prices(table({}, {"symbol": "AAA"}, {"symbol": "AAA", "close": 1.0}), SESSIONS)
+    good, bad = quarantine(table({}, {"symbol": "AAA"}, {"symbol": "AAA", "close": 1.0}), PRICES)
     assert good.empty
     assert sorted(bad["rule"]) == ["duplicate_key", "duplicate_key", "repeated_row"]
 
@@ -84,7 +89,7 @@ def test_both_parts_are_ordered_and_numbered_anew() -> None:
     shuffled = table(
         {}, {"session": "2024-06-26"}, {"symbol": "?"}, {"session": "2024-06-26"}, {"symbol": "!"}
     )
-    good, bad = quarantine_prices(shuffled.iloc[::-1], SESSIONS)
+    good, bad = quarantine(shuffled.iloc[::-1], PRICES)
     assert good[KEY].equals(good[KEY].sort_values(KEY))
     assert good["symbol"].tolist() == ["BBB", "DDD", "AAA"]
     assert bad["symbol"].tolist() == ["!", "?"]
@@ -93,7 +98,7 @@ def test_both_parts_are_ordered_and_numbered_anew() -> None:
 
 
 def test_no_rows_keep_the_contract() -> None:
-    good, bad = quarantine_prices(table({}).head(0), SESSIONS)
+    good, bad = quarantine(table({}).head(0), PRICES)
     assert good.empty
     assert bad.empty
     assert good.dtypes["close"] == "float64"
@@ -102,13 +107,14 @@ def test_no_rows_keep_the_contract() -> None:
 def test_the_given_table_is_left_as_it_was() -> None:
     given = table({}, {"symbol": "?"})
     before = given.copy()
-    quarantine_prices(given, SESSIONS)
+    quarantine(given, PRICES)
     pd.testing.assert_frame_equal(given, before)
 
 
-def test_missing_columns_are_named() -> None:
-    with pytest.raises(ContractError, match=r"2 are missing.*low, volume"):
-        quarantine_prices(table({}).drop(columns=["low", "volume"]), SESSIONS)
+def test_columns_that_are_missing_or_unknown_are_named() -> None:
+    with pytest.raises(ContractError, match="low is missing, note is unknown") as caught:
+        quarantine(table({}).drop(columns="low").assign(note=""), PRICES)
+    assert caught.value.next_step == "deliver the columns session, symbol, open, high, low, close, volume"
 
 
 @pytest.mark.parametrize(
@@ -120,14 +126,33 @@ def test_missing_columns_are_named() -> None:
         ("volume", "Float64"),
         ("session", "datetime64[s]"),
         ("session", "object"),
+        ("symbol", "string"),
     ],
 )
 def test_wrong_types_are_named(column: str, kind: str) -> None:
-    with pytest.raises(ContractError, match=f"{column} is {re.escape(kind)}"):
-        quarantine_prices(table({}).astype({column: kind}), SESSIONS)
+    with pytest.raises(ContractError) as caught:
+        quarantine(table({}).astype({column: kind}), PRICES)
+    (fault,) = caught.value.which
+    assert fault.startswith(f"{column} is {kind}, not ")
 
 
 def test_sessions_in_a_time_zone_are_refused() -> None:
     given = table({})
     with pytest.raises(ContractError, match="UTC"):
-        quarantine_prices(given.assign(session=given["session"].dt.tz_localize("UTC")), SESSIONS)
+        quarantine(given.assign(session=given["session"].dt.tz_localize("UTC")), PRICES)
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"symbol": "THYAO.IS"}, "symbol_malformed"),
+        ({"name": None}, "name_missing"),
+        ({"sector": ""}, "sector_missing"),
+        ({"symbol": "GARAN", "sector": "Energy"}, "duplicate_key"),
+    ],
+)
+def test_securities_without_symbol_name_or_sector_are_set_aside(change: dict[str, object], rule: str) -> None:
+    rows = [{"symbol": symbol, "name": "Invented", "sector": "unknown"} for symbol in ("THYAO", "GARAN")]
+    good, bad = quarantine(pd.DataFrame([{**rows[0], **change}, rows[1]]), SECURITIES)
+    assert bad["rule"].unique().tolist() == [rule]
+    assert len(good) + len(bad) == 2

@@ -75,6 +75,19 @@ class QualityReport:
         """Status of the most urgent finding."""
         return worst(finding.status for finding in self.findings)
 
+    def as_json(self) -> list[dict[str, object]]:
+        """Return every rule with what it found, in plain JSON types."""
+        return [
+            {
+                "rule": finding.rule,
+                "status": finding.status.value,
+                "count": len(finding.symbols),
+                "symbols": list(finding.symbols),
+                "message": finding.message,
+            }
+            for finding in self.findings
+        ]
+
     def having(self, status: Status) -> tuple[Finding, ...]:
         """Return the findings of exactly this status."""
         return tuple(finding for finding in self.findings if finding.status is status)

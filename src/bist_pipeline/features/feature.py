@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+import pandas as pd
+
 from bist_pipeline.market.cleaning import Cleaned
 from bist_pipeline.market.panel import Matrix
 
@@ -19,10 +21,13 @@ class Inputs:
     ----------
     cleaned : Cleaned
         The market all features are computed from.
+    facts : DataFrame, optional
+        Reported figures, each with the time from which it was known.
     """
 
-    def __init__(self, cleaned: Cleaned) -> None:
+    def __init__(self, cleaned: Cleaned, facts: pd.DataFrame | None = None) -> None:
         self.cleaned = cleaned
+        self.facts = facts
         self._results: dict[Callable[..., Any], Any] = {}
 
     def shared(self, compute: Callable[[Inputs], T]) -> T:
@@ -39,17 +44,18 @@ class Feature:
     Parameters
     ----------
     name : str
-        Column name, `measure_window` with the window in sessions, a skip after it.
+        Column name, `measure_window` with the window in sessions, a skip after it; `4q` are four quarters.
     family : str
         The module it comes from.
     window : int
-        Sessions looked back, the current one included.
+        Sessions looked back, the current one included; quarters for fundamentals.
     min_history : int
-        Observations (bars, or returns between them) a share needs for a value; with fewer it is NaN.
+        Observations (bars, returns between them, reported quarters) a share needs for a value; with fewer
+        it is NaN.
     unit : str
         What 1.0 means.
     inputs : tuple of str
-        Columns of the price table it needs.
+        Columns of the price table, or of the fundamentals, it needs.
     reason : str
         Why it should say something about the next three months, in one plain sentence.
     source : str

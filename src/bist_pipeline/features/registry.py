@@ -6,43 +6,59 @@ one row in its family's table. Column, rank, documentation and leakage tests fol
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bist_pipeline.features import long_horizon
+from bist_pipeline.features import fundamentals, long_horizon
 from bist_pipeline.features.cross_section import row_rank
 from bist_pipeline.features.feature import Feature, Inputs
 from bist_pipeline.market.cleaning import Cleaned
 from bist_pipeline.market.panel import Mask, Panel
 from bist_pipeline.market.universe import compute_tradable
 
-__all__ = ["REGISTRY", "Feature", "compute_features", "feature_columns", "rank_columns"]
+__all__ = [
+    *("ALL_FAMILIES", "PRICE_FAMILIES", "REGISTRY", "Feature"),
+    *("compute_features", "feature_columns", "rank_columns"),
+]
 
-REGISTRY: tuple[Feature, ...] = (*long_horizon.FEATURES,)
-
-
-def feature_columns() -> list[str]:
-    """Return the names of the raw features, in the registry's order."""
-    return [feature.name for feature in REGISTRY]
-
-
-def rank_columns() -> list[str]:
-    """Return the names of the per-session ranks, in the registry's order."""
-    return [f"{name}_rank" for name in feature_columns()]
+REGISTRY: tuple[Feature, ...] = (*long_horizon.FEATURES, *fundamentals.FEATURES)
+ALL_FAMILIES = tuple(dict.fromkeys(feature.family for feature in REGISTRY))
+# What every market has. Fundamentals join where a source delivers them.
+PRICE_FAMILIES = tuple(family for family in ALL_FAMILIES if family != fundamentals.FAMILY)
+# The middle of all ranks.
+NEUTRAL_RANK = 0.5
 
 
-def compute_features(cleaned: Cleaned) -> pd.DataFrame:
+def feature_columns(families: Collection[str] = PRICE_FAMILIES) -> list[str]:
+    """Return the names of the raw features of some families, in the registry's order."""
+    return [feature.name for feature in REGISTRY if feature.family in families]
+
+
+def rank_columns(families: Collection[str] = PRICE_FAMILIES) -> list[str]:
+    """Return the names of the per-session ranks of some families, in the registry's order."""
+    return [f"{name}_rank" for name in feature_columns(families)]
+
+
+def compute_features(cleaned: Cleaned, facts: pd.DataFrame | None = None) -> pd.DataFrame:
     """Compute every registered feature and its rank for every priced share of every session.
 
     Ranks are among all priced shares of the session, not among tradable ones only: every share is scored,
     so every share needs its place on one scale, and that scale must not jump when another share's close
     locks at a limit.
 
+    A share without a published report ranks in the middle on fundamentals. Which companies a collection of
+    reports covers was chosen later, by who had grown large: a model must not see it.
+
     Parameters
     ----------
     cleaned : Cleaned
         The market; features of a session use that session and earlier ones only.
+    facts : DataFrame, optional
+        From `point_in_time.settle_announcements`; used from the session after their announcement on.
+        Without them there are no columns of the family `fundamentals`.
 
     Returns
     -------
@@ -54,14 +70,19 @@ def compute_features(cleaned: Cleaned) -> pd.DataFrame:
     panel = cleaned.panel
     priced = np.isfinite(panel.close)
     cells = np.flatnonzero(priced)
-    inputs = Inputs(cleaned)
-    table = np.empty((2 * len(REGISTRY), len(cells)), dtype=np.float32)
-    for i, feature in enumerate(REGISTRY):
+    inputs = Inputs(cleaned, facts)
+    chosen = [row for row in REGISTRY if facts is not None or row.family != fundamentals.FAMILY]
+    table = np.empty((2 * len(chosen), len(cells)), dtype=np.float32)
+    for i, feature in enumerate(chosen):
         computed = feature.compute(inputs, feature.window, feature.min_history)
         values = np.where(priced, computed, np.nan).astype(np.float32)
         values.take(cells, out=table[i], mode="clip")  # the mode that does not buffer; all cells are inside
-        row_rank(values).take(cells, out=table[len(REGISTRY) + i], mode="clip")
-    frame = pd.DataFrame(table.T, columns=[*feature_columns(), *rank_columns()])
+        ranks = row_rank(values)
+        if feature.family == fundamentals.FAMILY:
+            ranks[np.isnan(ranks)] = NEUTRAL_RANK
+        ranks.take(cells, out=table[len(chosen) + i], mode="clip")
+    names = [feature.name for feature in chosen]
+    frame = pd.DataFrame(table.T, columns=[*names, *(f"{name}_rank" for name in names)])
     tradable = compute_tradable(cleaned).ravel()[cells]
     return _with_keys(frame, panel, cells, tradable)
 

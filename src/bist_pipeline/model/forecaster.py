@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import lightgbm as lgb
@@ -17,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from bist_pipeline.contracts import FORECAST_COLUMNS
 from bist_pipeline.errors import ContractError, InsufficientDataError
 from bist_pipeline.market.labels import gaussian_rank
+from bist_pipeline.model.boosting import Job, build_dataset, describe_drivers, predict, train_all
 from bist_pipeline.model.intervals import (
     Positions,
     Values,
@@ -28,20 +27,6 @@ from bist_pipeline.model.intervals import (
 
 # About a month: less cannot show a quantile model more than one state of the market.
 _MIN_FIT_SESSIONS = 21
-
-# Same rows, same seed, same bits. Each booster runs on one thread and boosters run side by side: the number
-# of threads does not change the result, and no OpenMP threads wait for each other on a busy machine (which
-# made training up to 20 times slower than on an idle one).
-_REPRODUCIBLE = {"deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1}
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One booster to train."""
-
-    data: lgb.Dataset
-    parameters: dict[str, Any]
-    trees: int
 
 
 class RankForecaster(BaseEstimator):  # type: ignore[misc]
@@ -119,19 +104,20 @@ class RankForecaster(BaseEstimator):  # type: ignore[misc]
         rank = _gaussian_rank_by_session(excess, positions)
         older, newer = self._hold_out(positions, _span(positions) // 2)
         before, recent = self._hold_out(positions, self.calibration_sessions)
-        *scorers, slope_model, low, high = self._train(
+        *scorers, slope_model, low, high = train_all(
             [
-                *self._score_jobs(_dataset(values, rank), self.seeds),
-                *self._score_jobs(_dataset(values[older], rank[older]), self.seeds[:1]),
-                *self._quantile_jobs(_dataset(values[before], excess[before])),
-            ]
+                *self._score_jobs(build_dataset(values, rank), self.seeds),
+                *self._score_jobs(build_dataset(values[older], rank[older]), self.seeds[:1]),
+                *self._quantile_jobs(build_dataset(values[before], excess[before])),
+            ],
+            threads=self.threads,
         )
         self.features_ = list(X.columns)
         self.scorers_, self.quantiles_ = scorers, [low, high]
-        lower, upper = (_predict(text, values[recent]) for text in self.quantiles_)
+        lower, upper = (predict(text, values[recent]) for text in self.quantiles_)
         misses = (lower - excess[recent], excess[recent] - upper)
         self.margins_ = [conformal_margin(miss, share=(1 + self.interval) / 2) for miss in misses]
-        held_out = _predict(slope_model, values[newer])
+        held_out = predict(slope_model, values[newer])
         slope = shrunk_slope(held_out, rank[newer], positions[newer], horizon=self.horizon)
         self.slope_ = slope * typical_spread(excess[newer], positions[newer])
         return self
@@ -147,9 +133,9 @@ class RankForecaster(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         values = X.to_numpy()
-        score = np.mean([_predict(text, values) for text in self.scorers_], axis=0)
+        score = np.mean([predict(text, values) for text in self.scorers_], axis=0)
         expected = self.slope_ * score
-        lower, upper = (_predict(text, values) for text in self.quantiles_)
+        lower, upper = (predict(text, values) for text in self.quantiles_)
         ends = conformalise(lower, upper, margins=self.margins_, point=expected)
         return pd.DataFrame(dict(zip(FORECAST_COLUMNS, (score, expected, *ends), strict=True)), index=X.index)
 
@@ -163,18 +149,7 @@ class RankForecaster(BaseEstimator):  # type: ignore[misc]
             `contribution` in units of the score, `value` None where the feature is missing.
         """
         check_is_fitted(self)
-        values = X.to_numpy()
-        per_seed = [_predict(text, values, pred_contrib=True) for text in self.scorers_]
-        effects = np.mean(per_seed, axis=0)[:, :-1]  # the last column is the mean score
-        order = np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :top]
-        return [
-            [self._driver(j, effect[j], row[j]) for j in chosen]
-            for chosen, effect, row in zip(order, effects, values, strict=True)
-        ]
-
-    def _driver(self, column: int, effect: float, value: float) -> dict[str, Any]:
-        known = None if np.isnan(value) else float(value)
-        return {"feature": self.features_[column], "contribution": float(effect), "value": known}
+        return describe_drivers(self.scorers_, self.features_, X.to_numpy(), top=top)
 
     def _hold_out(self, groups: Positions, sessions: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Rows to fit on, and the rows of the last `sessions` sessions that their labels do not reach."""
@@ -190,19 +165,15 @@ class RankForecaster(BaseEstimator):  # type: ignore[misc]
             )
         return groups <= start - gap, groups >= start
 
-    def _score_jobs(self, data: lgb.Dataset, seeds: Sequence[int]) -> list[_Job]:
-        shared = {**self.booster, **_REPRODUCIBLE, "objective": "regression"}
-        return [_Job(data, {**shared, "seed": seed}, self.trees) for seed in seeds]
+    def _score_jobs(self, data: lgb.Dataset, seeds: Sequence[int]) -> list[Job]:
+        shared = {**self.booster, "objective": "regression"}
+        return [Job(data, {**shared, "seed": seed}, self.trees) for seed in seeds]
 
-    def _quantile_jobs(self, data: lgb.Dataset) -> list[_Job]:
+    def _quantile_jobs(self, data: lgb.Dataset) -> list[Job]:
         tails = ((1 - self.interval) / 2, (1 + self.interval) / 2)
-        shared = {**self.booster, **_REPRODUCIBLE, "objective": "quantile", "seed": self.seeds[0]}
+        shared = {**self.booster, "objective": "quantile", "seed": self.seeds[0]}
         shared["learning_rate"] = self.interval_learning_rate
-        return [_Job(data, {**shared, "alpha": alpha}, self.interval_trees) for alpha in tails]
-
-    def _train(self, jobs: Sequence[_Job]) -> list[str]:
-        with ThreadPoolExecutor(max_workers=self.threads) as pool:
-            return list(pool.map(_train, jobs))
+        return [Job(data, {**shared, "alpha": alpha}, self.interval_trees) for alpha in tails]
 
 
 def _require_usable(excess: Values, positions: Positions) -> None:
@@ -219,23 +190,6 @@ def _require_usable(excess: Values, positions: Positions) -> None:
 
 def _span(positions: Positions) -> int:
     return int(positions.max()) - int(positions.min()) + 1
-
-
-def _train(job: _Job) -> str:
-    # Kept as text: what predicts is always what is stored, to the last bit.
-    text: str = lgb.train(job.parameters, job.data, job.trees).model_to_string()
-    return text
-
-
-def _predict(model: str, values: NDArray[np.float32], **options: Any) -> Values:
-    booster = lgb.Booster(model_str=model)
-    return np.asarray(booster.predict(values, num_threads=1, **options))
-
-
-def _dataset(values: NDArray[np.float32], label: Values) -> lgb.Dataset:
-    # Constructed here, once, because several boosters read it at the same time. No feature may be dropped
-    # beforehand for one booster's min_child_samples.
-    return lgb.Dataset(values, label, params={**_REPRODUCIBLE, "feature_pre_filter": False}).construct()
 
 
 def _gaussian_rank_by_session(excess: Values, groups: Positions) -> Values:

@@ -18,10 +18,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from bist_pipeline.config import TrainingSettings
 from bist_pipeline.errors import FeatureSchemaError
+from bist_pipeline.model.cross_fit import FOLD, CrossFitEstimator
 from bist_pipeline.model.forecaster import RankForecaster
 
 # Fewer rows than this may all be young shares without a long window; a whole market may not.
 _CROSS_SECTION = 30
+# LightGBM's own default: what the settings ask for is meant for many sessions, and one has no leaf so large.
+_SNAPSHOT_CHILD_SAMPLES = 20
 
 
 def build_pipeline(
@@ -54,6 +57,28 @@ def build_pipeline(
         threads=training.threads,
     )
     return Pipeline([("columns", ColumnSelector(list(columns))), ("forecaster", forecaster)])
+
+
+def build_cross_fit_pipeline(training: TrainingSettings, columns: Sequence[str]) -> Pipeline:
+    """Build the unfitted pipeline for one cross-section: fit it with ``pipeline.fit(X, excess)``.
+
+    Parameters
+    ----------
+    training : TrainingSettings
+        Hyper-parameters; leaves may be smaller than they say.
+    columns : sequence of str
+        Features to use, in this order; `X` needs the column `cross_fit.FOLD` besides.
+    """
+    booster = _booster_parameters(training)
+    booster["min_child_samples"] = min(training.min_child_samples, _SNAPSHOT_CHILD_SAMPLES)
+    estimator = CrossFitEstimator(
+        booster=booster,
+        trees=training.trees,
+        seeds=training.seeds,
+        interval=training.interval,
+        threads=training.threads,
+    )
+    return Pipeline([("columns", ColumnSelector([*columns, FOLD])), ("estimator", estimator)])
 
 
 def explain(pipeline: Pipeline, X: pd.DataFrame, *, top: int = 5) -> list[list[dict[str, Any]]]:  # noqa: N803 (scikit-learn)

@@ -6,6 +6,7 @@ Sources are an edge: which sessions are over is asked of the clock here, and now
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,12 +31,16 @@ class Fetch:
         Rows that break it, with the column `rule`.
     notes : tuple of str
         What people should know about this delivery.
+    fundamentals : DataFrame or None
+        Reported figures that keep `contracts.fundamental_contract`, later ones included; None where the
+        source has none.
     """
 
     prices: pd.DataFrame
     securities: pd.DataFrame
     quarantined: pd.DataFrame
     notes: tuple[str, ...] = ()
+    fundamentals: pd.DataFrame | None = None
 
 
 class Source(Protocol):
@@ -76,14 +81,41 @@ def require_final(until: dt.date, calendar: TradingCalendar) -> None:
         )
 
 
-def open_source(settings: Settings) -> Source:
-    """Open the source that the settings name; nothing is read yet.
+# Gives a source that only adds to earlier deliveries what these left: prices, or None.
+ReadHeld = Callable[[], pd.DataFrame | None]
+
+
+def nothing_held() -> None:
+    """Stand for a market that was never ingested."""
+
+
+def open_source(
+    settings: Settings, *, read_held: ReadHeld = nothing_held, only: Collection[str] = ()
+) -> Source:
+    """Open the source that the settings name, with reported figures beside it; nothing is read yet.
+
+    Parameters
+    ----------
+    settings : Settings
+    read_held : callable
+        For sources that load only what is new: gives the prices that are there, or None.
+    only : collection of str
+        For sources that ask share by share: the only ones wanted; all if empty.
 
     Raises
     ------
     ConfigError
-        If the source needs a path and none is set, or is not available in this version.
+        If the source needs a path or a package that is not there, or is one without prices.
     """
+    prices = _open_prices(settings, read_held, only)
+    if not settings.fundamentals_path:
+        return prices
+    from bist_pipeline.sources.fundamentals import WithFundamentals
+
+    return WithFundamentals(prices, settings.fundamentals_path)
+
+
+def _open_prices(settings: Settings, read_held: ReadHeld, only: Collection[str]) -> Source:
     if settings.source == "synthetic":
         from bist_pipeline.sources.synthetic import SyntheticSource
 
@@ -97,7 +129,22 @@ def open_source(settings: Settings) -> Source:
                 next_step="add --source-path prices.parquet (or set BIST_SOURCE_PATH)",
             )
         return FileSource(settings.source_path)
+    if settings.source == "yahoo":
+        try:
+            from bist_pipeline.sources.yahoo import YahooSource
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"The source 'yahoo' needs the package {error.name}, which is not installed.",
+                next_step="pip install 'bist-pipeline[yahoo]'",
+            ) from error
+        return YahooSource(
+            settings.yahoo,
+            settings.home / "yahoo",
+            symbols_path=settings.source_path,
+            read_held=read_held,
+            only=only,
+        )
     raise ConfigError(
-        f"The source {settings.source!r} is not available in this version.",
-        next_step="use --source synthetic or --source files",
+        "A snapshot shows one date and has no history of prices.",
+        next_step="bist run --source snapshot --source-path snapshot.csv",
     )

@@ -1,92 +1,27 @@
-"""An invented market with a known, learnable signal: everything runs without a data feed.
+"""The source `synthetic`: an invented market, delivered as a real feed would deliver it.
 
-How it works. Every share has three hidden states, each a slow AR(1) process with a half-life of a year:
-
-- *calm*: calm shares have a lower volatility (seen by volatility, drawdown and range features);
-- *trend*: seen only in past returns (momentum, distance to the high and low);
-- *neglect*: neglected shares have a lower traded value (turnover, illiquidity).
-
-The expected return over the market's is their mean with equal weights, scaled so that its standard deviation
-across shares is, per year, `signal` times a typical share's annual idiosyncratic volatility. Over a quarter
-that makes a ratio s = `signal / 2`, so that a perfect forecast has a rank IC of about `s / sqrt(1 + s²)`,
-less what betas and sectors add as noise: 0.31 at the default of 0.8. A model that must infer the states from
-prices gets about half of it: the small LightGBM reached 0.09 to 0.19 out of sample over the last four
-quarters of 16 histories (4 seeds, ends from 2024 to 2027), with a Newey-West t of 2.4 or more in each.
-
-Around it: a common factor with individual betas, sector factors, volatility that clusters for the market and
-for each share, fat tails, ±10 % price limits at which shares lock and volume dries up, some listings during
-the first five years, suspensions, thin half days. Prices are total-return prices counted from the listing:
-splits and dividends are in them already, and a later one does not rewrite the past.
-
-The history up to a session never changes as more sessions are generated: each kind of random number has a
-stream of its own, drawn session by session from `first_session` on.
+`invented_market` says how the market works, `faults` what can be made to go wrong with it by name.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from bist_pipeline.calendar import TradingCalendar
+from bist_pipeline.calendar import CANCELLED, TradingCalendar
 from bist_pipeline.config import SyntheticSettings
-from bist_pipeline.contracts import PRICE_COLUMNS, quarantine_prices
+from bist_pipeline.contracts import PRICE_COLUMNS, price_contract, quarantine
 from bist_pipeline.errors import SessionOutOfRangeError
-from bist_pipeline.market.limits import compute_price_limits
+from bist_pipeline.market.limits import NARROW_LIMIT
 from bist_pipeline.sources.base import Fetch, newest_final, require_final
-
-Matrix = NDArray[np.float64]
-
-SECTORS = (
-    "Basic Materials",
-    "Communication Services",
-    "Consumer Cyclical",
-    "Consumer Defensive",
-    "Energy",
-    "Financial Services",
-    "Healthcare",
-    "Industrials",
-    "Real Estate",
-    "Technology",
-    "Utilities",
-)
-# Codes of the exchange come from Turkish names, whose alphabet has no Q: none of these is a real share.
-_CONSONANTS, _VOWELS, _ENDING = "BDFGHKLMNPRSTVYZ", "AEIOU", "Q"
+from bist_pipeline.sources.faults import inject_fault
+from bist_pipeline.sources.invented_market import Market, build_market, true_rank_ic
 
 _QUARTER = 63
-_STATE_HALF_LIFE = 252
-_IDIOSYNCRATIC = 0.022  # standard deviation of a typical share's own daily move: 35 % a year
-_MARKET, _MARKET_DRIFT, _SECTOR = 0.011, 0.0005, 0.006
-_TAIL = 5  # degrees of freedom of daily moves
-_NEW_SHARE, _LISTING_SESSIONS = 0.1, 1250
-_SUSPENSION_CHANCE, _LONGEST_SUSPENSION = 1 / 2500, 15
-_HALF_DAY_VOLUME, _LOCKED_VOLUME = 0.4, 0.1
-
-
-@dataclass(frozen=True)
-class Market:
-    """An invented market; matrices have shape (n_sessions, n_symbols) and are NaN where there is no bar.
-
-    Parameters
-    ----------
-    sessions : array of datetime64[D]
-    symbols, sectors : array of str, shape (n_symbols,)
-        Symbols sorted.
-    bars : mapping of str to array
-        `open, high, low, close` in TRY and `volume` in shares.
-    expected : array
-        Expected excess return of the next sessions, in standard deviations: what a perfect model would know.
-    """
-
-    sessions: NDArray[np.datetime64]
-    symbols: NDArray[np.str_]
-    sectors: NDArray[np.str_]
-    bars: dict[str, Matrix]
-    expected: Matrix
+# Natural logarithm of the shares per bar in the real panel's 2023-02-08: its median is 54.
+_CANCELLED_LOG_VOLUME, _CANCELLED_LOG_SPREAD = 4.0, 3.0
 
 
 class SyntheticSource:
@@ -118,171 +53,34 @@ class SyntheticSource:
             )
         sessions = calendar.between(first, until)
         half_days = np.array([calendar.describe(day).is_half_day for day in sessions.tolist()])
-        market = build_market(self._settings, sessions, half_days)
-        prices, quarantined = quarantine_prices(_as_rows(market), sessions)
-        return Fetch(prices, _securities(market, prices), quarantined, (self._note(market),))
-
-    def _note(self, market: Market) -> str:
-        origin = f"invented market (seed {self._settings.seed}), prices adjusted for splits and dividends"
-        known = true_rank_ic(market, _QUARTER)
-        if np.isnan(known):
-            return f"{origin}; too short a history to state its true rank IC"
-        return (
-            f"{origin}; true rank IC {known:.2f}: what a perfect forecast of {_QUARTER} sessions would reach"
-        )
+        market = inject_fault(build_market(self._settings, sessions, half_days))
+        rows = [_as_rows(market), *(_cancelled_rows(market, day) for day in CANCELLED if first < day < until)]
+        prices, quarantined = quarantine(pd.concat(rows, ignore_index=True), price_contract(sessions))
+        return Fetch(prices, _securities(market, prices), quarantined, _notes(market))
 
 
-def build_market(
-    settings: SyntheticSettings, sessions: NDArray[np.datetime64], half_days: NDArray[np.bool_]
-) -> Market:
-    """Generate a market; fewer sessions from the same first one give exactly its beginning.
-
-    Parameters
-    ----------
-    settings : SyntheticSettings
-        Seed, number of shares, strength of the signal.
-    sessions : array of datetime64[D], shape (n_sessions,)
-        Trading dates.
-    half_days : array of bool, shape (n_sessions,)
-        Which of them end at noon.
-    """
-    draws = _Draws(settings.seed, len(sessions), settings.symbols)
-    sector_of = draws.fixed("sector").integers(len(SECTORS), size=settings.symbols)
-    calm, trend, neglect = (
-        _slow(draws.normal(state), _STATE_HALF_LIFE) for state in ("calm", "trend", "neglect")
+def _notes(market: Market) -> tuple[str, ...]:
+    origin = f"invented market (seed {market.settings.seed}), prices adjusted for most splits and dividends"
+    known = true_rank_ic(market, _QUARTER)
+    strength = (
+        "too short a history to state its true rank IC"
+        if np.isnan(known)
+        else f"true rank IC {known:.2f}: what a perfect forecast of {_QUARTER} sessions would reach"
     )
-    expected = (calm + trend + neglect) / np.sqrt(3)
+    fault = f"the fault {market.settings.fault} was injected" if market.settings.fault else ""
+    return tuple(filter(None, (f"{origin}; {strength}", fault)))
 
-    volatility = _own_volatility(draws, calm)
-    drift = np.zeros_like(expected)
-    drift[1:] = settings.signal * _IDIOSYNCRATIC / np.sqrt(252) * expected[:-1]
-    log_moves = drift + _common_moves(draws, sector_of) + volatility * draws.tails("own")
 
-    has_bar = _has_bar(draws)
-    limits = compute_price_limits(sessions)[:, None]
-    moves = np.where(has_bar, np.clip(np.expm1(log_moves), -limits, limits), 0.0)
-    locked = np.abs(moves) == limits
-    bars = _prices(draws, moves, volatility, locked=locked, limits=limits)
-    thin = np.where(half_days, _HALF_DAY_VOLUME, 1.0)[:, None] * np.where(locked, _LOCKED_VOLUME, 1.0)
-    bars["volume"] = np.round(_traded_value(draws, neglect, moves) * thin / bars["close"])
-    return Market(
-        sessions,
-        symbols=_symbols(draws),
-        sectors=np.array(SECTORS)[sector_of],
-        bars={name: np.where(has_bar, values, np.nan) for name, values in bars.items()},
-        expected=np.where(has_bar, expected, np.nan),
+def _cancelled_rows(market: Market, day: dt.date) -> pd.DataFrame:
+    """Bars of a session that the exchange annulled, as feeds still deliver them: one price, few shares."""
+    before = market.sessions[np.searchsorted(market.sessions, np.datetime64(day, "D")) - 1]
+    rows = _as_rows(market).set_index("session").loc[[before]].reset_index()
+    draws = np.random.default_rng([market.settings.seed, day.toordinal()])
+    price = (rows["close"] * draws.uniform(1 - NARROW_LIMIT, 1, len(rows))).round(4)
+    volume = np.floor(draws.lognormal(_CANCELLED_LOG_VOLUME, _CANCELLED_LOG_SPREAD, len(rows)))
+    return rows.assign(
+        session=pd.Timestamp(day), open=price, high=price, low=price, close=price, volume=volume
     )
-
-
-def true_rank_ic(market: Market, horizon: int) -> float:
-    """Mean rank IC of the true expected returns against what then happened; NaN on too short a history.
-
-    Parameters
-    ----------
-    market : Market
-    horizon : int
-        Sessions ahead.
-    """
-    close = market.bars["close"]
-    forward = pd.DataFrame(close[horizon:] / close[:-horizon] - 1)
-    expected = pd.DataFrame(market.expected[:-horizon]).where(forward.notna())
-    daily = expected.rank(axis=1).corrwith(forward.rank(axis=1), axis=1)
-    return float(daily.mean())
-
-
-class _Draws:
-    """Random numbers by name. Streams are independent and filled session by session, so they never shift."""
-
-    def __init__(self, seed: int, sessions: int, symbols: int) -> None:
-        self._seed = seed
-        self.shape = (sessions, symbols)
-
-    def fixed(self, name: str) -> np.random.Generator:
-        """Return the stream of something drawn once per share."""
-        return np.random.default_rng([self._seed, *name.encode()])
-
-    def normal(self, name: str, columns: int | None = None) -> Matrix:
-        return self.fixed(name).standard_normal((self.shape[0], columns or self.shape[1]))
-
-    def tails(self, name: str) -> Matrix:
-        """Student's t, scaled to a standard deviation of 1."""
-        tails: Matrix = self.fixed(name).standard_t(_TAIL, self.shape) / np.sqrt(_TAIL / (_TAIL - 2))
-        return tails
-
-    def uniform(self, name: str) -> Matrix:
-        return self.fixed(name).random(self.shape)
-
-
-def _slow(shocks: Matrix, half_life: float) -> Matrix:
-    """AR(1) of standard deviation 1 that forgets half of its value in `half_life` sessions."""
-    keep = 0.5 ** (1 / half_life)
-    states = shocks.copy()
-    for t in range(1, len(states)):
-        states[t] = keep * states[t - 1] + np.sqrt(1 - keep**2) * shocks[t]
-    return states
-
-
-def _own_volatility(draws: _Draws, calm: Matrix) -> Matrix:
-    character = draws.fixed("volatility").standard_normal(draws.shape[1])
-    clusters = _slow(draws.normal("volatility cluster"), 8)
-    state: Matrix = -0.35 * calm + 0.1 * character + 0.25 * clusters + 0.25 * _unrest(draws) - 0.1
-    return _IDIOSYNCRATIC * np.exp(state)
-
-
-def _unrest(draws: _Draws) -> Matrix:
-    """Return the market's own state of volatility, shape (n_sessions, 1)."""
-    return _slow(draws.normal("unrest", 1), 15)
-
-
-def _common_moves(draws: _Draws, sector_of: NDArray[np.int64]) -> Matrix:
-    beta = 1 + 0.25 * draws.fixed("beta").standard_normal(draws.shape[1])
-    market = _MARKET_DRIFT + _MARKET * np.exp(0.35 * _unrest(draws)) * draws.normal("market", 1)
-    sectors = _SECTOR * draws.normal("sector moves", len(SECTORS))
-    # Indexed, not multiplied as matrices: BLAS may round differently for another number of sessions.
-    moves: Matrix = beta * market + sectors[:, sector_of]
-    return moves
-
-
-def _has_bar(draws: _Draws) -> NDArray[np.bool_]:
-    stream = draws.fixed("listing")
-    is_new = stream.random(draws.shape[1]) < _NEW_SHARE
-    listed_from = np.where(is_new, stream.integers(1, _LISTING_SESSIONS, draws.shape[1]), 0)
-    row = np.arange(draws.shape[0])[:, None]
-    starts = draws.uniform("suspension") < _SUSPENSION_CHANCE
-    length = 1 + np.floor(_LONGEST_SUSPENSION * draws.uniform("suspension length"))
-    suspended_to = np.maximum.accumulate(np.where(starts, row + length, 0), axis=0)
-    return (row >= listed_from) & (row >= suspended_to)
-
-
-def _prices(
-    draws: _Draws, moves: Matrix, volatility: Matrix, *, locked: NDArray[np.bool_], limits: Matrix
-) -> dict[str, Matrix]:
-    first = 15 * np.exp(0.7 * draws.fixed("price").standard_normal(draws.shape[1]))
-    close = first * np.cumprod(1 + moves, axis=0)
-    before = close / (1 + moves)
-    lowest, highest = before * (1 - limits), before * (1 + limits)
-    opened = np.clip(before * np.exp(0.3 * volatility * draws.normal("open")), lowest, highest)
-    up, down = (np.exp(0.5 * volatility * np.abs(draws.normal(side))) for side in ("high", "low"))
-    high = np.clip(np.maximum(opened, close) * up, None, highest)
-    low = np.clip(np.minimum(opened, close) / down, lowest, None)
-    bars = {"open": opened, "high": np.maximum(high, close), "low": np.minimum(low, close)}
-    # Four decimals, like adjusted prices; it also hides that processors differ in the last bit of exp().
-    return {"close": np.round(close, 4)} | {
-        name: np.round(np.where(locked, close, values), 4) for name, values in bars.items()
-    }
-
-
-def _traded_value(draws: _Draws, neglect: Matrix, moves: Matrix) -> Matrix:
-    size = draws.fixed("size").standard_normal(draws.shape[1])
-    mood = _slow(draws.normal("traded value"), 5)
-    interest: Matrix = 0.5 * size - 0.8 * neglect + 0.5 * mood + 8 * np.abs(moves)
-    return 4e7 * np.exp(interest)
-
-
-def _symbols(draws: _Draws) -> NDArray[np.str_]:
-    stems = ["".join(letters) for letters in product(_CONSONANTS, _VOWELS, _CONSONANTS, _VOWELS)]
-    chosen = draws.fixed("symbols").permutation(len(stems))[: draws.shape[1]]
-    return np.sort(np.array(stems)[chosen].astype(object) + _ENDING).astype(str)
 
 
 def _as_rows(market: Market) -> pd.DataFrame:

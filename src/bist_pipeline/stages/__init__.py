@@ -1,1 +1,21 @@
-"""One file per stage; each is a function `stage(settings, session) -> Receipt`."""
+"""One file per stage; each is a function `stage(settings, session) -> Receipt`.
+
+A snapshot has no history, so that the same seven words mean something else for it: `snapshot.py` has all
+seven. `find_stage` is the one place that knows of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bist_pipeline.receipt import Receipt
+
+
+def find_stage(name: str, source: str) -> Callable[..., Receipt]:
+    """Return the stage that the source needs; imported here, because a stage's libraries take seconds."""
+    module = "snapshot" if source == "snapshot" else name
+    stage: Callable[..., Receipt] = getattr(import_module(f"bist_pipeline.stages.{module}"), name)
+    return stage

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
+import pandas as pd
 from sqlalchemy import Engine
 
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
 from bist_pipeline.errors import SessionOutOfRangeError
-from bist_pipeline.lake import open_lake
+from bist_pipeline.lake import Lake, open_lake
 from bist_pipeline.market.cleaning import Cleaned, clean
 from bist_pipeline.market.panel import build_panel
 from bist_pipeline.store.engine import open_engine
@@ -26,17 +27,27 @@ def read_market(settings: Settings, session: dt.date) -> Cleaned:
     SessionOutOfRangeError
         If the ingested prices do not reach `session`.
     """
-    calendar = bist_calendar()
-    calendar.require(session)
-    lake = open_lake(settings)
+    prices = read_prices(open_lake(settings), session)
+    first = prices["session"].iloc[0].date()
+    return clean(build_panel(prices, bist_calendar().between(first, session)))
+
+
+def read_prices(lake: Lake, session: dt.date, *, since: dt.date | None = None) -> pd.DataFrame:
+    """Read the prices up to `session`; raises as `read_market`."""
+    bist_calendar().require(session)
     head = lake.require("prices")
     if not head.first <= str(session) <= head.last:
         raise SessionOutOfRangeError(
             f"The lake holds prices from {head.first} to {head.last}, not for {session}.",
             next_step=f"bist ingest --session {session}",
         )
-    prices = lake.read("prices", until=session)
-    return clean(build_panel(prices, calendar.between(dt.date.fromisoformat(head.first), session)))
+    return lake.read("prices", since=since, until=session)
+
+
+def read_facts(lake: Lake, session: dt.date) -> pd.DataFrame | None:
+    """Read the reported figures that are public at `session`; None where none were ever ingested."""
+    head = lake.head("fundamentals")
+    return lake.read("fundamentals", until=session) if head is not None and head.parts else None
 
 
 def open_store(settings: Settings) -> Engine:

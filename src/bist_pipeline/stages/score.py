@@ -11,7 +11,7 @@ from bist_pipeline import __version__
 from bist_pipeline.config import Settings
 from bist_pipeline.errors import MissingDataError
 from bist_pipeline.features.registry import feature_columns
-from bist_pipeline.lake import content_hash, open_lake
+from bist_pipeline.lake import open_lake
 from bist_pipeline.model.pipeline import explain
 from bist_pipeline.model.ranking import build_batch
 from bist_pipeline.receipt import Receipt
@@ -71,9 +71,11 @@ def _read_shares(settings: Settings, session: dt.date) -> pd.DataFrame:
 
 
 def _describe(settings: Settings, session: dt.date, model: ModelVersion, *, rows: int) -> Run:
-    # The same prices and the same model give the same run, on any machine and however often.
-    data_hash = content_hash(open_lake(settings).read("prices", until=session))
-    identity = blake2b(f"{data_hash} {model.fingerprint}".encode(), digest_size=4).hexdigest()
+    # The same prices, reports and model give the same run, on any machine and however often.
+    lake = open_lake(settings)
+    data_hash, facts = lake.require("prices").hash_until(session), lake.head("fundamentals")
+    inputs = [data_hash, *([facts.hash_until(session)] if facts else []), model.fingerprint]
+    identity = blake2b(" ".join(inputs).encode(), digest_size=4).hexdigest()
     return Run(
         run_id=f"{settings.source}-{session:%Y%m%d}-{identity}",
         source=settings.source,

@@ -12,7 +12,8 @@ from bist_pipeline import __version__
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
 from bist_pipeline.contracts import KEY
-from bist_pipeline.features.registry import rank_columns
+from bist_pipeline.features.fundamentals import FAMILY
+from bist_pipeline.features.registry import ALL_FAMILIES, rank_columns
 from bist_pipeline.lake import content_hash, open_lake
 from bist_pipeline.market.labels import compute_forward_excess
 from bist_pipeline.market.panel import Sessions, look_up
@@ -39,8 +40,8 @@ def train(settings: Settings, session: dt.date) -> Receipt:
     """
     registry, store = Registry(settings), open_store(settings)
     examples, sessions = _read_examples(settings, session)
-    data_hash = content_hash(examples[[*KEY, "tradable", *rank_columns(), "excess"]])
-    fingerprint = _fingerprint(settings, data_hash)
+    data_hash = open_lake(settings).require("prices").hash_until(session)
+    fingerprint = _fingerprint(settings, examples)
 
     model = registry.find_by_fingerprint(fingerprint)
     if model is not None and model.promoted:
@@ -61,18 +62,20 @@ def train(settings: Settings, session: dt.date) -> Receipt:
 
 def _read_examples(settings: Settings, session: dt.date) -> tuple[pd.DataFrame, Sessions]:
     market = read_market(settings, session)
-    features = open_lake(settings).read(
-        "features", until=session, columns=[*KEY, "tradable", *rank_columns()]
-    )
+    lake = open_lake(settings)
+    held = lake.require("features").columns
+    ranks = [*rank_columns(), *(name for name in rank_columns([FAMILY]) if name in held)]
+    features = lake.read("features", until=session, columns=[*KEY, "tradable", *ranks])
     excess = compute_forward_excess(market.panel.close, compute_tradable(market), settings.horizon_sessions)
     sessions = market.panel.sessions
     known = look_up(market.panel, excess, features)
     return walk_forward.select_examples(features, known, sessions=sessions, settings=settings), sessions
 
 
-def _fingerprint(settings: Settings, data_hash: str) -> str:
+def _fingerprint(settings: Settings, examples: pd.DataFrame) -> str:
+    # The examples, not the prices: other code makes other examples of the same prices.
     identity = {
-        "data": data_hash,
+        "data": content_hash(examples),
         "source": settings.source,
         "horizon": settings.horizon_sessions,
         "code": __version__,
@@ -92,8 +95,9 @@ def _fit(
     fingerprint: str,
     data_hash: str,
 ) -> ModelVersion:
-    judged = walk_forward.run(examples, rank_columns(), sessions=sessions, settings=settings)
-    pipeline = walk_forward.fit(examples, rank_columns(), sessions=sessions, settings=settings)
+    columns = [name for name in rank_columns(ALL_FAMILIES) if name in examples]
+    judged = walk_forward.run(examples, columns, sessions=sessions, settings=settings)
+    pipeline = walk_forward.fit(examples, columns, sessions=sessions, settings=settings)
     rank_ic, nw_t = judged.metrics["rank_ic"], judged.metrics["nw_t"]
     skill, _ = judge_skill(Candidate(settings.source, rank_ic=rank_ic, t=nw_t))
     card = ModelCard(
@@ -108,7 +112,7 @@ def _fit(
         nw_t=nw_t,
     )
     params = {**settings.training.model_dump(), **settings.validation.model_dump()}
-    newest = examples.loc[examples["session"] == examples["session"].max(), rank_columns()]
+    newest = examples.loc[examples["session"] == examples["session"].max(), columns]
     return registry.register(pipeline, newest, card=card, params=params, metrics=judged.metrics)
 
 

@@ -15,12 +15,14 @@ from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Connection, RowMapping, Subquery, and_, func, select, true
 
-from bist_pipeline.contracts import UNKNOWN_SECTOR
+from bist_pipeline.contracts import UNKNOWN_SECTOR, Kind, kind_of
 from bist_pipeline.errors import SchemaRevisionError
 from bist_pipeline.store.migrate import current_revision
 from bist_pipeline.store.schema import (
     REVISION,
+    data_health,
     drift_runs,
+    model_decisions,
     pipeline_runs,
     predictions,
     publications,
@@ -50,6 +52,11 @@ class Publication:
     horizon_sessions: int
     universe: int
     model: Model
+
+    @property
+    def kind(self) -> Kind:
+        """What the predictions are, as the source decides it."""
+        return kind_of(self.source)
 
 
 @dataclass(frozen=True)
@@ -204,6 +211,43 @@ def read_drift_status(connection: Connection, source: str, session: dt.date) -> 
         select(drift_runs.c.status, drift_runs.c.summary).filter_by(source=source, session=session)
     ).one_or_none()
     return None if row is None else f"{row.status}, {row.summary.partition(chr(10))[0]}"
+
+
+def read_reasons(connection: Connection, publication: Publication) -> list[str]:
+    """Return why the model behind a batch was taken into use, sentence by sentence."""
+    decisions = model_decisions.c
+    reasons = connection.scalar(
+        select(decisions.reasons)
+        .filter_by(
+            source=publication.source,
+            model_name=publication.model.name,
+            challenger_version=publication.model.version,
+        )
+        .order_by(decisions.id.desc())
+        .limit(1)
+    )
+    return (reasons or "").splitlines()
+
+
+def read_health(connection: Connection, source: str, session: dt.date) -> Mapping[str, Any] | None:
+    """Return the row of `data_health` of one session; None where it was not checked."""
+    found = connection.execute(select(data_health).filter_by(source=source, session=session))
+    row = found.mappings().one_or_none()
+    return None if row is None else dict(row)
+
+
+def read_newest_publication(connection: Connection, source: str) -> dt.date | None:
+    """Return the newest published session of a source; None where nothing is published."""
+    newest: dt.date | None = connection.scalar(
+        select(func.max(publications.c.session)).where(publications.c.source == source)
+    )
+    return newest
+
+
+def read_sector_of(connection: Connection, source: str) -> dict[str, str]:
+    """Return the sector of every share of a source."""
+    found = select(securities.c.symbol, securities.c.sector).filter_by(source=source)
+    return {row.symbol: row.sector for row in connection.execute(found)}
 
 
 def read_unjudged(

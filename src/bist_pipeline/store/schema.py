@@ -29,7 +29,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 
 # The Alembic revision this code reads and writes; `bist db upgrade` brings a database to it.
-REVISION = "0001"
+REVISION = "0002"
 
 COLLATION = "utf8mb4_bin"
 
@@ -89,6 +89,21 @@ securities = _table(
     Column("symbol", _SYMBOL, primary_key=True),
     Column("name", String(200), nullable=False),
     Column("sector", String(100), nullable=False),
+)
+
+data_health = _table(
+    "data_health",
+    Column("source", _SOURCE, primary_key=True),
+    Column("session", Date, primary_key=True),
+    Column("status", String(24), nullable=False, comment="BLOCK stops scoring"),
+    Column("summary", Text, nullable=False),
+    Column("listed", Integer, nullable=False, comment="shares with a price in the last 60 sessions"),
+    Column("priced", Integer, nullable=False),
+    Column("traded", Integer, nullable=False, comment="priced with a volume above 0"),
+    Column("refused_rows", Integer, nullable=False, comment="quarantined on arrival, up to the session"),
+    Column("set_aside", Integer, nullable=False, comment="moves of the session that no trade can make"),
+    Column("report", String(500), nullable=False, comment="where the HTML report is"),
+    Column("checked_at", UTCDateTime, nullable=False),
 )
 
 pipeline_runs = _table(

@@ -13,6 +13,7 @@ from bist_pipeline.calendar import Session
 from bist_pipeline.errors import StoreError
 from bist_pipeline.store.engine import begin
 from bist_pipeline.store.schema import (
+    data_health,
     drift_features,
     drift_runs,
     model_decisions,
@@ -106,6 +107,12 @@ def write_securities(engine: Engine, source: str, rows: Sequence[Row]) -> None:
             delete(securities).where(securities.c.source == source, securities.c.symbol.in_(listed))
         )
         connection.execute(insert(securities), [{**row, "source": source} for row in rows])
+
+
+def write_health(engine: Engine, source: str, session: dt.date, row: Row) -> None:
+    """Store what the check of one session's data found, and where its report is."""
+    with begin(engine) as connection:
+        replace_rows(connection, data_health, [row], source=source, session=session)
 
 
 def write_decision(engine: Engine, row: Row) -> None:
