@@ -1,7 +1,7 @@
 """One file per stage; each is a function `stage(settings, session) -> Receipt`.
 
 A snapshot has no history, so that the same seven words mean something else for it: `snapshot.py` has all
-seven. `find_stage` is the one place that knows of it.
+seven, and `find_stage` chooses. The others know nothing of it.
 """
 
 from __future__ import annotations
