@@ -467,6 +467,7 @@ def means(day: str, symbol: str, *numbers: str) -> tuple[object, ...] | None:
     )
 
 
+@pytest.mark.slow
 class TestFuzz:
     @FUZZ
     @given(rows=rows_of(DAYS, NUMBERS), form=st.sampled_from(["csv", "parquet"]))

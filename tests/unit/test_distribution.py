@@ -62,6 +62,7 @@ def relative(rows: pd.DataFrame, name: str) -> pd.Series:
     return centred / centred.abs().groupby(rows["session"]).transform("mean")
 
 
+@pytest.mark.slow
 def test_stationary_markets_rarely_alarm():
     reports = [check(as_table(stationary_market(seed))) for seed in range(8)]
     alarms = [seed for seed, report in enumerate(reports) if report.checks[0].status is not Status.OK]
