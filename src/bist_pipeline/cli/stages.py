@@ -1,20 +1,19 @@
-"""The command line, `bist`: every stage by hand, all of them in order, and what they left behind."""
+"""One command per stage, all of them in order, and what they left behind."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from bist_pipeline.cli.shared import AsJson, DatabaseUrl, Day, LakeUrl, Source, SourcePath, errors_for, people
 from bist_pipeline.config import Settings, load_settings
 from bist_pipeline.contracts import kind_of
-from bist_pipeline.errors import BistError, MissingDataError
+from bist_pipeline.errors import MissingDataError
 from bist_pipeline.receipt import Receipt
 from bist_pipeline.stages import find_stage
 from bist_pipeline.terminal import batch_table, closing_lines, diagnosis_lines
@@ -29,40 +28,7 @@ STAGES = {
     "drift": "Compare the session's features with those the model was trained on.",
 }
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
-database = typer.Typer(no_args_is_help=True, help="The predictions database.")
-app.add_typer(database, name="db")
-
-people = Console(stderr=True, highlight=False)
-
-Day = Annotated[
-    dt.datetime | None, typer.Option("--session", formats=["%Y-%m-%d"], help="Trading date; default: newest.")
-]
-Source = Annotated[str | None, typer.Option(help="synthetic, files, yahoo or snapshot. [BIST_SOURCE]")]
-SourcePath = Annotated[str | None, typer.Option(help="File or folder of the source. [BIST_SOURCE_PATH]")]
-LakeUrl = Annotated[str | None, typer.Option("--lake", help="Folder or fsspec URL. [BIST_LAKE_URL]")]
-DatabaseUrl = Annotated[str | None, typer.Option(help="sqlite:///… or mysql+mysqldb://… [BIST_DATABASE_URL]")]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="One JSON object on standard output, nothing else there.")
-]
-
-
-@contextmanager
-def _errors_for(*, as_json: bool) -> Iterator[None]:
-    """End a failed command with its error, in words or as JSON, and a non-zero exit code."""
-    try:
-        yield
-    except BistError as error:
-        name = type(error).__name__
-        if as_json:
-            typer.echo(
-                json.dumps(
-                    {"error": name, "message": str(error), "next": error.next_step}, ensure_ascii=False
-                )
-            )
-        people.print(f"[bold red]{name}[/]: ", end="")
-        people.print(str(error), markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+commands = typer.Typer()
 
 
 def run_stage(name: str, settings: Settings, session: dt.date | None, **options: bool) -> Receipt:
@@ -89,7 +55,7 @@ def _newest_session(settings: Settings) -> dt.date:
 
 
 def _stage_command(name: str, summary: str) -> None:
-    @app.command(name, help=summary)
+    @commands.command(name, help=summary)
     def command(
         session: Day = None,
         source: Source = None,
@@ -98,7 +64,7 @@ def _stage_command(name: str, summary: str) -> None:
         database_url: DatabaseUrl = None,
         as_json: AsJson = False,
     ) -> None:
-        with _errors_for(as_json=as_json):
+        with errors_for(as_json=as_json):
             settings = load_settings(
                 source=source, source_path=source_path, lake_url=lake, database_url=database_url
             )
@@ -112,7 +78,7 @@ def _print_json(receipt: Receipt) -> None:
     typer.echo(json.dumps({**facts, **facts.pop("details")}, ensure_ascii=False))
 
 
-@app.command(help=STAGES["ingest"])
+@commands.command(help=STAGES["ingest"])
 def ingest(
     session: Day = None,
     only_missing: Annotated[
@@ -125,7 +91,7 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Run the stage that has an option of its own, and needs no session in the lake."""
-    with _errors_for(as_json=as_json):
+    with errors_for(as_json=as_json):
         settings = load_settings(
             source=source, source_path=source_path, lake_url=lake, database_url=database_url
         )
@@ -140,7 +106,7 @@ for _name, _summary in STAGES.items():
         _stage_command(_name, _summary)
 
 
-@app.command()
+@commands.command()
 def run(
     session: Day = None,
     source: Source = None,
@@ -151,7 +117,7 @@ def run(
 ) -> None:
     """Run every stage in order, without Airflow, and show the best-ranked shares."""
     started = time.perf_counter()
-    with _errors_for(as_json=as_json):
+    with errors_for(as_json=as_json):
         settings = load_settings(
             source=source, source_path=source_path, lake_url=lake, database_url=database_url
         )
@@ -201,19 +167,19 @@ def _print_top(settings: Settings, *, limit: int, session: dt.date | None) -> No
         output.print(line, soft_wrap=True)
 
 
-@app.command()
+@commands.command()
 def top(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many shares.")] = 10,
     session: Day = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Show the best-ranked shares of the published batch, and how far to trust them."""
-    with _errors_for(as_json=False):
+    with errors_for(as_json=False):
         day = session.date() if session else None
         _print_top(load_settings(database_url=database_url), limit=limit, session=day)
 
 
-@app.command()
+@commands.command()
 def doctor(
     source: Source = None,
     source_path: SourcePath = None,
@@ -222,7 +188,7 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Look at source, prices, database and models; name what is wrong, and the command that helps."""
-    with _errors_for(as_json=as_json):
+    with errors_for(as_json=as_json):
         settings = load_settings(
             source=source, source_path=source_path, lake_url=lake, database_url=database_url
         )
@@ -240,39 +206,3 @@ def doctor(
             output.print(line, soft_wrap=True)
     if has_problem:
         raise typer.Exit(1)
-
-
-@app.command()
-def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
-    database_url: DatabaseUrl = None,
-) -> None:
-    """Serve the published predictions as REST."""
-    with _errors_for(as_json=False):
-        settings = load_settings(database_url=database_url)
-        import uvicorn
-
-        from serving.app import create_app
-
-        uvicorn.run(create_app(settings), host=host, port=port)
-
-
-@database.command("upgrade")
-def db_upgrade(database_url: DatabaseUrl = None) -> None:
-    """Bring the database to the schema of this version."""
-    with _errors_for(as_json=False):
-        settings = load_settings(database_url=database_url)
-        from bist_pipeline.store.engine import open_engine
-        from bist_pipeline.store.migrate import upgrade
-        from bist_pipeline.store.schema import REVISION
-
-        engine = open_engine(settings.database_url)
-        upgrade(engine)
-        where = engine.url.render_as_string(hide_password=True)
-        people.print(f"{where} is at revision {REVISION}.", soft_wrap=True)
-
-
-def main() -> None:
-    """Entry point of the console script."""
-    app()
