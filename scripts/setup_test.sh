@@ -16,6 +16,9 @@ need "$(basename "$(readlink -f "$python")")-dev" \
 # The server without Debian's service around it: each test run starts its own, private one.
 need mariadb-server-core have mariadbd
 need mariadb-client-core have mariadb
+# The browser of the tests that look at pages; fonts, or every text is boxes.
+need chromium have chromium
+need fonts-dejavu-core test -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 as_root=()
