@@ -51,8 +51,8 @@ FORM = {
         None,
         type=["null", "string"],
         title="Path of the source",
-        description="File or folder as the Airflow worker sees it, for a snapshot also an http(s) address; "
-        "only for the sources files and snapshot.",
+        description="File or folder as the Airflow worker sees it; for a snapshot also an http(s) address, "
+        "for yahoo a list of symbols. The synthetic market needs none.",
     ),
     "session": Param(
         None,
