@@ -5,6 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 python=$(scripts/find_python.sh)
 
+# A real MySQL beside MariaDB, where Debian's packages can be had; else its tests are skipped, and say why.
+scripts/get_mysql.sh >/dev/null || echo "note: the tests that need MySQL will be skipped" >&2
+
 missing=()
 need() { local package=$1; shift; "$@" >/dev/null 2>&1 || missing+=("$package"); }
 have() { PATH=$PATH:/usr/sbin command -v "$1"; }
