@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.contracts import SNAPSHOT_NUMBERS, SNAPSHOT_TARGET, SNAPSHOT_TEXTS
+from bist_pipeline.sources.base import Fetch
+from bist_pipeline.sources.snapshot import SnapshotSource
 
+SESSION = dt.date(2024, 6, 28)
 SHARES = 160
 SECTORS = ("Energy", "Healthcare", "Technology")
 # What the invented defects concern.
@@ -52,6 +57,11 @@ def write_raw(path: Path, table: pd.DataFrame) -> Path:
     """Write it as the scraper does: UTF-8 without a BOM, `Infinity`, empty cells."""
     table.replace(np.inf, "Infinity").to_csv(path, index=False)
     return path
+
+
+def fetch_snapshot(path: Path | str) -> Fetch:
+    """Read a snapshot as the stage does."""
+    return SnapshotSource(str(path), SESSION).fetch(SESSION, bist_calendar())
 
 
 def write_turkish(path: Path, table: pd.DataFrame) -> Path:

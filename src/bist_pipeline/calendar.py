@@ -32,6 +32,9 @@ LAST = dt.date(2027, 12, 31)
 
 Days = NDArray[np.datetime64]
 
+# Half a year: a horizon of 63 sessions has to fit in, and the update of a package.
+NOTICE_SESSIONS = 126
+
 # Sessions whose trades the exchange annulled after they had taken place.
 CANCELLED: dict[dt.date, str] = {
     dt.date(2023, 2, 8): "Borsa Istanbul, announcement of that day: trades cancelled after the earthquake",
@@ -119,6 +122,20 @@ class TradingCalendar:
     def count(self, start: dt.date, end: dt.date) -> int:
         """Sessions from `start` to `end`; both must be sessions, negative if `end` comes first."""
         return self._position[self.require(end)] - self._position[self.require(start)]
+
+    def notice_of_end(self, session: dt.date) -> str:
+        """Say that the known calendar is about to end; empty while it is more than half a year away.
+
+        >>> bist_calendar().notice_of_end(dt.date(2026, 11, 23))
+        ''
+        >>> bist_calendar().notice_of_end(dt.date(2027, 12, 30))
+        'the known trading calendar ends in 1 session, on 2027-12-31: no later run will be scheduled'
+        """
+        left = self.count(session, self.last)
+        if left > NOTICE_SESSIONS:
+            return ""
+        soon = f"{left} session{'' if left == 1 else 's'}, on {self.last}"
+        return f"the known trading calendar ends in {soon}: no later run will be scheduled"
 
     def between(self, start: dt.date, end: dt.date) -> Days:
         """Sessions from `start` to `end`, both inclusive, as datetime64[D]."""

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from bist_pipeline.errors import ContractError
 
@@ -181,6 +181,59 @@ def snapshot_contract() -> DataFrameSchema:
     )
 
 
+def prediction_contract() -> DataFrameSchema:
+    """Build the contract of one session's predictions: key `symbol`; excess returns are fractions."""
+    import numpy as np
+    import pandera.pandas as pa
+
+    finite = _rule("not_finite", lambda values: np.isfinite(values))
+    return pa.DataFrameSchema(
+        {
+            "symbol": _column("object", _rule("symbol_malformed", _is_symbol)),
+            "rank": _column("int64", _rule("rank_below_one", lambda ranks: ranks >= 1)),
+            "percentile": _column("float64", _rule("not_a_percentile", lambda shares: shares.between(0, 1))),
+            **{name: _column("float64", finite) for name in FORECAST_COLUMNS},
+            "tradable": _column("bool"),
+        },
+        checks=_rule(
+            "outside_its_interval",
+            lambda batch: batch["expected_excess_return"].between(batch["lower"], batch["upper"]),
+        ),
+        name="predictions",
+        unique=["symbol"],
+        strict=True,
+    )
+
+
+def feature_contract(raw: Sequence[str], ranks: Sequence[str]) -> DataFrameSchema:
+    """Build the contract of features: key `session, symbol`; every cell of a feature may be missing.
+
+    Parameters
+    ----------
+    raw : sequence of str
+        Columns of raw features, finite where known.
+    ranks : sequence of str
+        Columns of their ranks among the shares of the session, above 0 and below 1 where known.
+    """
+    import numpy as np
+    import pandera.pandas as pa
+
+    finite = _rule("not_finite", lambda values: ~np.isinf(values))
+    inside = _rule("not_between_0_and_1", lambda places: ~((places <= 0) | (places >= 1)))
+    return pa.DataFrameSchema(
+        {
+            "session": _column("datetime64[ns]", _rule("session_missing", lambda days: days.notna())),
+            "symbol": _column("object", _rule("symbol_malformed", _is_symbol)),
+            "tradable": _column("bool"),
+            **{name: _column("float32", finite) for name in raw},
+            **{name: _column("float32", inside) for name in ranks},
+        },
+        name="features",
+        unique=KEY,
+        strict=True,
+    )
+
+
 def quarantine(frame: pd.DataFrame, contract: DataFrameSchema) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Separate the rows that keep a contract from those that break it.
 
@@ -215,8 +268,8 @@ def quarantine(frame: pd.DataFrame, contract: DataFrameSchema) -> tuple[pd.DataF
 
     _require_shape(frame, contract)
     names, broken = [""], np.zeros(len(frame), dtype=np.int8)
-    for column, rule in _rules(contract):
-        fails = ~rule(frame[column]).check_output.to_numpy()
+    for concerned, rule in _rules(frame, contract):
+        fails = ~rule(concerned).check_output.to_numpy()
         if fails.any():
             names.append(str(rule.name))
             broken[fails & (broken == 0)] = len(names) - 1
@@ -231,21 +284,65 @@ def quarantine(frame: pd.DataFrame, contract: DataFrameSchema) -> tuple[pd.DataF
     return frame.take(kept).reset_index(drop=True), bad.reset_index(drop=True)
 
 
+def require(frame: pd.DataFrame, contract: DataFrameSchema, *, next_step: str = "") -> None:
+    """Refuse a table of which any row breaks its contract: for what we compute, where no row may be wrong.
+
+    Raises
+    ------
+    ContractError
+        If a column is missing, unknown or of another type, a key occurs twice, or a rule is broken. Every
+        broken rule is named with its column; `next_step` is what the error recommends.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> row = {"session": pd.Timestamp("2024-06-28"), "symbol": "THYAO", "tradable": True}
+    >>> table = pd.DataFrame([row]).assign(mom_21=np.float32(np.inf), mom_21_rank=np.float32(0.5))
+    >>> require(table, feature_contract(["mom_21"], ["mom_21_rank"]))
+    Traceback (most recent call last):
+    bist_pipeline.errors.ContractError: 1 rule of the contract of features is broken. \
+Concerned: mom_21 not_finite in 1 row. Nothing was written.
+    """
+    _require_shape(frame, contract)
+    faults = [
+        f"{concerned.name if concerned.ndim == 1 else 'row'} {rule.name} in {_count(fails, 'row')}"
+        for concerned, rule in _rules(frame, contract)
+        if (fails := int((~rule(concerned).check_output).sum()))
+    ]
+    if twice := int(_is_shared(_place_by_key(frame, contract.unique)).sum()):
+        faults.append(f"{', '.join(contract.unique)} not_unique in {_count(twice, 'row')}")
+    if faults:
+        raise ContractError(
+            f"{_count(len(faults), 'rule')} of the contract of {contract.name} "
+            f"{'are' if len(faults) > 1 else 'is'} broken.",
+            which=faults,
+            consequence="Nothing was written.",
+            next_step=next_step,
+        )
+
+
+def _count(number: int, things: str) -> str:
+    return f"{number:,} {things}{'s' if number > 1 else ''}"
+
+
 def _column(kind: str, *rules: Check) -> Column:
     import pandera.pandas as pa
 
     return pa.Column(kind, list(rules), nullable=True)
 
 
-def _rule(broken: str, keeps: Callable[[pd.Series], pd.Series]) -> Check:
+def _rule(broken: str, keeps: Callable[[Any], pd.Series]) -> Check:
     import pandera.pandas as pa
 
     return pa.Check(keeps, name=broken, ignore_na=False)
 
 
-def _rules(contract: DataFrameSchema) -> Iterator[tuple[str, Check]]:
+def _rules(
+    frame: pd.DataFrame, contract: DataFrameSchema
+) -> Iterator[tuple[pd.Series | pd.DataFrame, Check]]:
     for name, column in contract.columns.items():
-        yield from ((name, rule) for rule in column.checks)
+        yield from ((frame[name], rule) for rule in column.checks)
+    yield from ((frame, rule) for rule in contract.checks)
 
 
 def _is_symbol(symbols: pd.Series) -> pd.Series:

@@ -6,6 +6,7 @@
     ├── ConfigError                 a setting is missing, unknown or out of range          fail
     ├── SourceError
     │   ├── SourceUnavailableError  the source does not answer; it may later               retry
+    │   │   └── SourceNotFoundError   its path does not exist                              fail
     │   ├── SourceContentError      it answered with something that is not market data     fail
     │   └── IncompleteSessionError  too many shares of the session have not arrived yet    retry
     ├── ContractError               a table breaks its contract as a whole                 fail
@@ -13,6 +14,7 @@
     │   ├── NotASessionError        the exchange does not trade on that day                skip
     │   └── SessionOutOfRangeError  before the history, in the future, or not in the data  fail
     ├── DataQualityError            a deterministic quality rule refuses the session       fail
+    ├── ScoringHeldError            a break holds scoring until a person releases it       fail
     ├── LookAheadError              something would have known the future                  fail
     ├── LakeError
     │   ├── LakeUnavailableError    full, read-only or unreachable storage                 retry
@@ -26,6 +28,9 @@
     ├── DriftInputError             a drift check was handed data it cannot judge          fail
     └── StoreError
         ├── DatabaseUnavailableError  the database does not answer or refuses the login    retry
+        ├── DatabaseBusyError         other writers hold what this one needs               retry
+        ├── DatabaseFullError         no room is left for it                               retry
+        ├── DatabaseRightsError       its user may not do what was asked                   fail
         └── SchemaRevisionError       the schema is older or newer than this code          fail
 
 The last column is what an orchestrator should do: `BistError.policy` carries it.
@@ -121,6 +126,12 @@ class SourceUnavailableError(SourceError):
     policy = Policy.RETRY
 
 
+class SourceNotFoundError(SourceUnavailableError):
+    """The path of the source does not exist: more likely misspelt than late."""
+
+    policy = Policy.FAIL
+
+
 class SourceContentError(SourceError):
     """The source answered with something that is not the market data it should be."""
 
@@ -151,6 +162,10 @@ class SessionOutOfRangeError(SessionError):
 
 class DataQualityError(BistError):
     """A deterministic data-quality rule refuses the session."""
+
+
+class ScoringHeldError(BistError):
+    """The features broke with the session before; scoring is held until a person releases it."""
 
 
 class LookAheadError(BistError):
@@ -211,6 +226,22 @@ class DatabaseUnavailableError(StoreError):
     """The database does not answer, or refuses the login."""
 
     policy = Policy.RETRY
+
+
+class DatabaseBusyError(StoreError):
+    """Other writers hold what this one needs: a deadlock, or a lock that was not released in time."""
+
+    policy = Policy.RETRY
+
+
+class DatabaseFullError(StoreError):
+    """The database has no room left for what was to be written."""
+
+    policy = Policy.RETRY
+
+
+class DatabaseRightsError(StoreError):
+    """The user of the database URL may not do what was asked."""
 
 
 class SchemaRevisionError(StoreError):

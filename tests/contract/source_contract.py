@@ -21,7 +21,7 @@ TOMORROW = CALENDAR.offset(newest_final(CALENDAR), 1)
 
 
 class SourceContract:
-    """Subclasses say how theirs is opened, so that it holds exactly the given market."""
+    """Subclasses say how theirs is opened, so that it holds exactly the given market up to `LATE`."""
 
     @classmethod
     def open(cls, folder: Path, market: pd.DataFrame) -> Source:
@@ -32,13 +32,6 @@ class SourceContract:
     def source(cls, tmp_path_factory: pytest.TempPathFactory, market: pd.DataFrame) -> Source:
         return cls.open(tmp_path_factory.mktemp("source"), market)
 
-    def test_delivers_exactly_the_market_it_holds(self, source: Source, market: pd.DataFrame) -> None:
-        fetch = source.fetch(LATE, CALENDAR)
-        pd.testing.assert_frame_equal(fetch.prices, market)
-        assert len(fetch.prices) > 1000
-        assert fetch.quarantined.empty
-        assert [*fetch.quarantined] == [*market, "rule"]
-
     def test_answers_the_same_when_opened_again(
         self, source: Source, tmp_path: Path, market: pd.DataFrame
     ) -> None:
@@ -46,21 +39,16 @@ class SourceContract:
         pd.testing.assert_frame_equal(first.prices, second.prices, check_exact=True)
         assert first.notes == second.notes
 
-    def test_delivers_every_session_up_to_the_requested_one(self, source: Source) -> None:
-        sessions = source.fetch(EARLY, CALENDAR).prices["session"].unique()
-        assert [day.date() for day in sessions] == CALENDAR.between(FIRST, EARLY).tolist()
-
-    def test_the_past_does_not_change_as_time_goes_on(self, source: Source) -> None:
-        early, late = (source.fetch(until, CALENDAR).prices for until in (EARLY, LATE))
-        pd.testing.assert_frame_equal(early, late[late["session"] <= pd.Timestamp(EARLY)], check_exact=True)
-        assert len(early) < len(late)
-
     def test_keeps_the_contract_of_prices(self, source: Source) -> None:
         prices = source.fetch(LATE, CALENDAR).prices
         good, bad = quarantine(prices, price_contract(CALENDAR.between(FIRST, LATE)))
+        assert len(good) >= 40
         assert bad.empty
         pd.testing.assert_frame_equal(good, prices)  # in order, too
         assert pd.MultiIndex.from_frame(prices[KEY]).is_unique
+
+    def test_what_it_refuses_has_a_key_and_a_rule(self, source: Source) -> None:
+        assert {*KEY, "rule"} <= {*source.fetch(LATE, CALENDAR).quarantined}
 
     def test_has_a_security_for_every_share(self, source: Source) -> None:
         fetch = source.fetch(LATE, CALENDAR)
@@ -77,7 +65,6 @@ class SourceContract:
         [
             (dt.date(2024, 6, 29), NotASessionError),
             (dt.date(2023, 2, 8), NotASessionError),  # cancelled by the exchange
-            (dt.date(2024, 3, 29), SessionOutOfRangeError),  # before the history
             (TOMORROW, SessionOutOfRangeError),
             (dt.date(2035, 1, 2), SessionOutOfRangeError),
         ],
@@ -87,4 +74,29 @@ class SourceContract:
     ) -> None:
         with pytest.raises(error, match=str(until)) as caught:
             source.fetch(until, CALENDAR)
+        assert caught.value.next_step
+
+
+class HistoryContract(SourceContract):
+    """What further holds for a source that has a history."""
+
+    def test_delivers_exactly_the_market_it_holds(self, source: Source, market: pd.DataFrame) -> None:
+        fetch = source.fetch(LATE, CALENDAR)
+        pd.testing.assert_frame_equal(fetch.prices, market)
+        assert len(fetch.prices) > 1000
+        assert fetch.quarantined.empty
+        assert [*fetch.quarantined] == [*market, "rule"]
+
+    def test_delivers_every_session_up_to_the_requested_one(self, source: Source) -> None:
+        sessions = source.fetch(EARLY, CALENDAR).prices["session"].unique()
+        assert [day.date() for day in sessions] == CALENDAR.between(FIRST, EARLY).tolist()
+
+    def test_the_past_does_not_change_as_time_goes_on(self, source: Source) -> None:
+        early, late = (source.fetch(until, CALENDAR).prices for until in (EARLY, LATE))
+        pd.testing.assert_frame_equal(early, late[late["session"] <= pd.Timestamp(EARLY)], check_exact=True)
+        assert len(early) < len(late)
+
+    def test_refuses_a_session_before_its_history(self, source: Source) -> None:
+        with pytest.raises(SessionOutOfRangeError, match="2024-03-29") as caught:
+            source.fetch(dt.date(2024, 3, 29), CALENDAR)
         assert caught.value.next_step

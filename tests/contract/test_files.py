@@ -28,7 +28,7 @@ from bist_pipeline.errors import (
 from bist_pipeline.sources import tables
 from bist_pipeline.sources.base import Fetch, Source
 from bist_pipeline.sources.files import FileSource
-from tests.contract.source_contract import CALENDAR, LATE, TOMORROW, SourceContract
+from tests.contract.source_contract import CALENDAR, LATE, TOMORROW, HistoryContract
 
 ROW = {
     "date": "2024-06-28",
@@ -78,7 +78,7 @@ def like_yfinance(share: pd.DataFrame, *, header: str = "plain") -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-class TestParquet(SourceContract):
+class TestParquet(HistoryContract):
     @classmethod
     def open(cls, folder: Path, market: pd.DataFrame) -> Source:
         long = market.rename(columns={"session": "Date"}).assign(symbol=market["symbol"] + ".IS", note="x")
@@ -86,7 +86,7 @@ class TestParquet(SourceContract):
         return FileSource(str(folder / "prices.parquet"))
 
 
-class TestTurkishExcel(SourceContract):
+class TestTurkishExcel(HistoryContract):
     """As Excel in Turkish saves a sheet."""
 
     @classmethod
@@ -99,7 +99,7 @@ class TestTurkishExcel(SourceContract):
         return FileSource(str(folder / "p.csv"))
 
 
-class TestYfinanceFolder(SourceContract):
+class TestYfinanceFolder(HistoryContract):
     """One file for each share, and every kind of header that yfinance has had."""
 
     @classmethod
@@ -296,6 +296,16 @@ class TestQuarantine:
         assert source.latest_session(CALENDAR) == LATE
         with pytest.raises(SourceContentError, match=r"every row of 2024-06-27.*close_missing"):
             source.fetch(dt.date(2024, 6, 27), CALENDAR)
+
+
+@pytest.mark.parametrize("head", ["date,symbol,close", "date,symbol,close,volume"])
+def test_closes_alone_are_taken_in_and_said_to_be_alone(tmp_path, head):
+    delivered = fetch_text(tmp_path, head, "2024-06-28,THYAO,2" + (",9" if "volume" in head else ""))
+    (row,) = delivered.prices.to_dict("records")
+    assert row["close"] == 2
+    assert pd.isna([row["open"], row["high"], row["low"]]).all()
+    assert pd.isna(row["volume"]) == ("volume" not in head)
+    assert delivered.notes[0].endswith("prices.csv holds closes only: what needs other prices is left out")
 
 
 class TestRefusal:

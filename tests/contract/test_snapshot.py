@@ -15,9 +15,10 @@ import pytest
 from bist_pipeline.config import Settings
 from bist_pipeline.contracts import SNAPSHOT_TARGET, quarantine, snapshot_contract
 from bist_pipeline.errors import ConfigError, SourceContentError, SourceUnavailableError
-from bist_pipeline.sources.base import open_source
-from bist_pipeline.sources.snapshot import fetch_snapshot
-from tests.small_snapshot import INFINITE, SHARES, small_snapshot, write_raw, write_turkish
+from bist_pipeline.sources.base import Source, open_source
+from bist_pipeline.sources.snapshot import SnapshotSource
+from tests.contract.source_contract import LATE, SourceContract
+from tests.small_snapshot import INFINITE, SHARES, fetch_snapshot, small_snapshot, write_raw, write_turkish
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,12 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+class TestSnapshot(SourceContract):
+    @classmethod
+    def open(cls, folder: Path, market: pd.DataFrame) -> Source:
+        return SnapshotSource(str(write_raw(folder / "raw.csv", small_snapshot())), LATE)
+
+
 def write_damaged(path: Path, name: str, value: object) -> None:
     table = small_snapshot().astype({name: object})
     table.loc[4, name] = value
@@ -52,8 +59,8 @@ def write_damaged(path: Path, name: str, value: object) -> None:
 
 
 def test_every_share_arrives_bare_with_its_cells_as_they_are(raw):
-    snapshot = fetch_snapshot(str(raw))
-    good, bad = quarantine(snapshot.shares, snapshot_contract())
+    fetch = fetch_snapshot(str(raw))
+    good, bad = quarantine(fetch.snapshot, snapshot_contract())
 
     assert len(good) == SHARES
     assert bad.empty
@@ -67,32 +74,32 @@ def test_semicolons_decimal_commas_and_a_bom_change_nothing(raw, folder):
     turkish = write_turkish(folder / "turkish.csv", small_snapshot())
 
     assert turkish.read_bytes().startswith(b"\xef\xbb\xbfHisse;")
-    pd.testing.assert_frame_equal(fetch_snapshot(str(turkish)).shares, fetch_snapshot(str(raw)).shares)
+    pd.testing.assert_frame_equal(fetch_snapshot(str(turkish)).snapshot, fetch_snapshot(str(raw)).snapshot)
 
 
 def test_an_address_serves_as_well_as_a_file(raw, server):
     there = fetch_snapshot(f"{server}/{raw.name}")
 
-    pd.testing.assert_frame_equal(there.shares, fetch_snapshot(str(raw)).shares)
-    assert len(there.shares) == SHARES
+    pd.testing.assert_frame_equal(there.snapshot, fetch_snapshot(str(raw)).snapshot)
+    assert len(there.snapshot) == SHARES
 
 
 def test_columns_may_lack_or_be_new_and_are_named(folder):
     table = small_snapshot().drop(columns=["Beta", "Adi"]).assign(Borc=1.0)
-    snapshot = fetch_snapshot(str(write_raw(folder / "other.csv", table)))
+    fetch = fetch_snapshot(str(write_raw(folder / "other.csv", table)))
 
-    assert snapshot.shares["Beta"].isna().all()
-    assert snapshot.shares["Adi"].isna().all()
-    assert ["Adi, Beta" in note or "borc" in note for note in snapshot.notes] == [True, True]
+    assert fetch.snapshot["Beta"].isna().all()
+    assert fetch.snapshot["Adi"].isna().all()
+    assert ["Adi, Beta" in note or "borc" in note for note in fetch.notes] == [True, True]
 
 
 def test_rows_that_contradict_each_other_or_name_no_share_are_quarantined(folder):
     table = small_snapshot()
     twice = pd.concat([table, table.head(1).assign(Beta=9.0), table.tail(1).assign(Hisse="şişe")])
-    snapshot = fetch_snapshot(str(write_raw(folder / "twice.csv", twice)))
+    fetch = fetch_snapshot(str(write_raw(folder / "twice.csv", twice)))
 
-    assert len(snapshot.shares) == SHARES - 1
-    assert snapshot.quarantined[["symbol", "rule"]].to_numpy().tolist() == [
+    assert len(fetch.snapshot) == SHARES - 1
+    assert fetch.quarantined[["symbol", "rule"]].to_numpy().tolist() == [
         ["S000", "duplicate_key"],
         ["S000", "duplicate_key"],
         ["şişe", "symbol_malformed"],
@@ -100,7 +107,6 @@ def test_rows_that_contradict_each_other_or_name_no_share_are_quarantined(folder
 
 
 BAD = {
-    "no path": ("", ConfigError, "needs a file or address"),
     "missing file": ("{folder}/nothing.csv", SourceUnavailableError, "{folder}/nothing.csv"),
     "missing page": ("{server}/nothing.csv", SourceUnavailableError, "404"),
     "dead server": ("http://127.0.0.1:1/raw.csv", SourceUnavailableError, "127.0.0.1:1"),
@@ -131,8 +137,8 @@ def test_what_is_no_snapshot_ends_in_one_error_that_names_it(folder, server, cas
     assert caught.value.next_step
 
 
-def test_it_is_no_source_of_prices_and_says_which_command_reads_it():
-    with pytest.raises(ConfigError, match="one date") as caught:
-        open_source(Settings(source="snapshot", source_path="snapshot.csv"))
+def test_it_needs_a_path():
+    with pytest.raises(ConfigError, match="needs a file or address") as caught:
+        open_source(Settings(source="snapshot"))
 
-    assert "bist run --source snapshot" in caught.value.next_step
+    assert caught.value.next_step

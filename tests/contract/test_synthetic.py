@@ -21,10 +21,10 @@ from bist_pipeline.sources.base import Fetch, Source
 from bist_pipeline.sources.faults import FAULTS
 from bist_pipeline.sources.invented_market import Market, build_market, true_rank_ic
 from bist_pipeline.sources.synthetic import SyntheticSource
-from tests.contract.source_contract import CALENDAR, FIRST, LATE, SMALL, SourceContract
+from tests.contract.source_contract import CALENDAR, FIRST, LATE, SMALL, HistoryContract
 
 
-class TestSynthetic(SourceContract):
+class TestSynthetic(HistoryContract):
     @classmethod
     def open(cls, folder: Path, market: pd.DataFrame) -> Source:
         return SyntheticSource(SMALL)

@@ -37,7 +37,7 @@ from bist_pipeline.sources.yahoo.held import OVERLAP_SESSIONS
 from bist_pipeline.sources.yahoo.load import CONTROL_SHARES
 from bist_pipeline.sources.yahoo.shares import read_symbols, shipped_symbols
 from bist_pipeline.stages.ingest import ingest
-from tests.contract.source_contract import CALENDAR, FIRST, LATE, SourceContract
+from tests.contract.source_contract import CALENDAR, FIRST, LATE, HistoryContract
 from tests.contract.yahoo_server import (
     BAD_GATEWAY,
     DOWN,
@@ -77,7 +77,7 @@ def answering(yahoo: Yahoo) -> Iterator[Yahoo]:
         yield yahoo
 
 
-class TestYahoo(SourceContract):
+class TestYahoo(HistoryContract):
     @pytest.fixture(scope="class")
     @classmethod
     def market(cls, market: pd.DataFrame) -> pd.DataFrame:

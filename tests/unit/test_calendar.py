@@ -67,3 +67,10 @@ def test_days_outside_the_known_calendar_say_which_years_are_known(day):
 def test_counting_past_the_end_is_an_error_and_not_a_guess():
     with pytest.raises(SessionOutOfRangeError):
         CALENDAR.offset(CALENDAR.last, 1)
+
+
+def test_the_end_of_the_known_calendar_is_announced_half_a_year_ahead():
+    first_noticed = CALENDAR.offset(CALENDAR.last, -126)
+
+    assert "ends in 126 sessions" in CALENDAR.notice_of_end(first_noticed)
+    assert not CALENDAR.notice_of_end(CALENDAR.offset(first_noticed, -1))

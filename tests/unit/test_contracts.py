@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bist_pipeline.contracts import KEY, PRICE_COLUMNS, price_contract, quarantine, security_contract
+from bist_pipeline.contracts import (
+    KEY,
+    PRICE_COLUMNS,
+    feature_contract,
+    price_contract,
+    quarantine,
+    require,
+    security_contract,
+)
 from bist_pipeline.errors import ContractError
 
 SESSIONS = np.array(["2024-06-26", "2024-06-27", "2024-06-28"], dtype="datetime64[D]")
@@ -156,3 +164,43 @@ def test_securities_without_symbol_name_or_sector_are_set_aside(change: dict[str
     good, bad = quarantine(pd.DataFrame([{**rows[0], **change}, rows[1]]), SECURITIES)
     assert bad["rule"].unique().tolist() == [rule]
     assert len(good) + len(bad) == 2
+
+
+def features(*, symbol: str = "GARAN", **change: object) -> pd.DataFrame:
+    """Two shares with one feature, the second one changed."""
+    good = {"session": pd.Timestamp("2024-06-28"), "tradable": True, "mom_5": 0.1, "mom_5_rank": 0.25}
+    rows = pd.DataFrame([{**good, "symbol": "THYAO"}, {**good, "symbol": symbol, **change}])
+    return rows.astype({"mom_5": "float32", "mom_5_rank": "float32"})
+
+
+FEATURES = feature_contract(["mom_5"], ["mom_5_rank"])
+
+
+@pytest.mark.parametrize("change", [{}, {"mom_5": np.nan, "mom_5_rank": np.nan}, {"mom_5": -1e30}])
+def test_features_may_be_missing_or_far_from_usual(change: dict[str, float]) -> None:
+    require(features(**change), FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"mom_5": np.inf}, "mom_5 not_finite in 1 row"),
+        ({"mom_5": -np.inf}, "mom_5 not_finite in 1 row"),
+        ({"mom_5_rank": 0.0}, "mom_5_rank not_between_0_and_1 in 1 row"),
+        ({"mom_5_rank": 1.0}, "mom_5_rank not_between_0_and_1 in 1 row"),
+        ({"mom_5_rank": np.inf}, "mom_5_rank not_between_0_and_1 in 1 row"),
+        ({"session": pd.NaT}, "session session_missing in 1 row"),
+        ({"symbol": "garan"}, "symbol symbol_malformed in 1 row"),
+        ({"symbol": "THYAO"}, "session, symbol not_unique in 2 rows"),
+    ],
+)
+def test_a_feature_table_with_a_wrong_cell_is_refused_by_name(change: dict[str, object], fault: str) -> None:
+    with pytest.raises(ContractError) as caught:
+        require(features(**change), FEATURES)
+    assert caught.value.which == (fault,)
+
+
+def test_features_of_another_type_or_name_are_refused() -> None:
+    with pytest.raises(ContractError) as caught:
+        require(features().astype({"mom_5": "float64"}).assign(mom_9=1.0), FEATURES)
+    assert caught.value.which == ("mom_9 is unknown", "mom_5 is float64, not float32")

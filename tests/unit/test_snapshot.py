@@ -20,8 +20,15 @@ from bist_pipeline.market.snapshot import (
 )
 from bist_pipeline.model.cross_fit import FOLD, FOLDS, assign_folds, judge
 from bist_pipeline.model.pipeline import build_cross_fit_pipeline, explain
-from bist_pipeline.sources.snapshot import fetch_snapshot
-from tests.small_snapshot import INFINITE, NO_SECTOR, NO_TARGET, SHARES, small_snapshot, write_raw
+from tests.small_snapshot import (
+    INFINITE,
+    NO_SECTOR,
+    NO_TARGET,
+    SHARES,
+    fetch_snapshot,
+    small_snapshot,
+    write_raw,
+)
 
 SMALL = TrainingSettings(trees=40, seeds=(1,), learning_rate=0.1, column_share=1.0)
 
@@ -30,7 +37,7 @@ SMALL = TrainingSettings(trees=40, seeds=(1,), learning_rate=0.1, column_share=1
 def shares(tmp_path_factory):
     """The invented snapshot as the source delivers it, with the symbols as index."""
     path = write_raw(tmp_path_factory.mktemp("snapshot") / "raw.csv", small_snapshot())
-    return fetch_snapshot(str(path)).shares.set_index("symbol", drop=False)
+    return fetch_snapshot(path).snapshot.set_index("symbol", drop=False)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pandas as pd
@@ -34,6 +34,8 @@ class Fetch:
     fundamentals : DataFrame or None
         Reported figures that keep `contracts.fundamental_contract`, later ones included; None where the
         source has none.
+    snapshot : DataFrame
+        Rows that keep `contracts.snapshot_contract`; empty for a source of histories.
     """
 
     prices: pd.DataFrame
@@ -41,6 +43,7 @@ class Fetch:
     quarantined: pd.DataFrame
     notes: tuple[str, ...] = ()
     fundamentals: pd.DataFrame | None = None
+    snapshot: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 class Source(Protocol):
@@ -105,7 +108,7 @@ def open_source(
     Raises
     ------
     ConfigError
-        If the source needs a path or a package that is not there, or is one without prices.
+        If the source needs a path or a package that is not there.
     """
     prices = _open_prices(settings, read_held, only)
     if not settings.fundamentals_path:
@@ -144,7 +147,11 @@ def _open_prices(settings: Settings, read_held: ReadHeld, only: Collection[str])
             read_held=read_held,
             only=only,
         )
-    raise ConfigError(
-        "A snapshot shows one date and has no history of prices.",
-        next_step="bist run --source snapshot --source-path snapshot.csv",
-    )
+    from bist_pipeline.sources.snapshot import SnapshotSource
+
+    if not settings.source_path:
+        raise ConfigError(
+            "The source 'snapshot' needs a file or address and none is set.",
+            next_step="add --source-path snapshot.csv (or set BIST_SOURCE_PATH)",
+        )
+    return SnapshotSource(settings.source_path, settings.snapshot_session)

@@ -2,7 +2,8 @@
 
 Parquet or CSV (plain, gz or zip; UTF-8 with or without BOM; `,`, `;` or a tab between the fields; behind `;`
 and tabs also the decimal comma), column names in any case. `THYAO.IS` becomes `THYAO`, a time with a zone its
-date in Istanbul. Where a file has `Adj Close`, its other prices are adjusted by the same factor.
+date in Istanbul. Where a file has `Adj Close`, its other prices are adjusted by the same factor. A table may
+have closes without the other prices, and without volumes.
 
 A file that is damaged or something else ends in one error, and so does text among numbers: the other numbers
 of such a file may be misread too. An unreadable date says nothing about other rows, so its row alone goes to
@@ -145,6 +146,11 @@ class FileSource:
                 for raw in tables
                 if raw.is_open_ended
             ),
+            *(
+                f"{raw.name} holds closes only: what needs other prices is left out"
+                for raw in tables
+                if _has_closes_only(raw)
+            ),
         ]
         return rows
 
@@ -152,18 +158,24 @@ class FileSource:
 def _to_prices(raw: RawTable, *, is_alone: bool) -> pd.DataFrame:
     """Turn a table into long form; `is_alone` says that no folder or archive names its share."""
     absent = [name for name in PRICE_COLUMNS if name not in raw.columns]
-    if absent:
+    if absent and not _has_closes_only(raw):
         raise SourceContentError(
             f"{raw.name} lacks {len(absent)} of {len(PRICE_COLUMNS)} price columns.",
             which=absent,
             next_step=_NAMING,
         )
     days = translate(raw, find_column(raw, _SESSION_NAMES), read_day, "datetime64[D]")
-    numbers = read_numbers(raw, [*PRICE_COLUMNS, *([_ADJUSTED] if _ADJUSTED in raw.columns else [])])
+    numbers = read_numbers(raw, [name for name in (*PRICE_COLUMNS, _ADJUSTED) if name in raw.columns])
+    prices = {name: numbers.pop(name, np.nan) for name in PRICE_COLUMNS} | numbers
     rows = pd.DataFrame(
-        {"session": days.astype("datetime64[ns]"), "symbol": _symbols(raw, is_alone=is_alone), **numbers}
+        {"session": days.astype("datetime64[ns]"), "symbol": _symbols(raw, is_alone=is_alone), **prices}
     )
     return _adjust(rows) if _ADJUSTED in rows else rows
+
+
+def _has_closes_only(raw: RawTable) -> bool:
+    """Whether a table has no other price than the close; a volume may stand beside it."""
+    return "close" in raw.columns and not any(name in raw.columns for name in ("open", "high", "low"))
 
 
 def _symbols(raw: RawTable, *, is_alone: bool) -> NDArray[np.object_] | str:

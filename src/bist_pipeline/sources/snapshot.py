@@ -1,32 +1,39 @@
 """The snapshot: one table of all shares on one date, as its owner's scraper wrote it, raw or cleaned.
 
-Not a source of prices: it has no history, and does not even say its date. Columns are found by their Turkish
+It has no history, and does not even say its date: that is a setting. Columns are found by their Turkish
 names in any case; those it lacks are missing, others are not read. A file, or an `http(s)` address of one;
 Parquet or CSV, packed or not, decimal comma behind `;`, as for the other sources.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit
 from urllib.request import urlopen
 
+import numpy as np
 import pandas as pd
 
+from bist_pipeline.calendar import TradingCalendar
 from bist_pipeline.contracts import (
+    KEY,
+    PRICE_COLUMNS,
     SNAPSHOT_NUMBERS,
     SNAPSHOT_TARGET,
     SNAPSHOT_TEXTS,
+    price_contract,
     quarantine,
     snapshot_contract,
 )
-from bist_pipeline.errors import ConfigError, SourceContentError, SourceError, SourceUnavailableError
+from bist_pipeline.errors import SourceContentError, SourceError, SourceUnavailableError
+from bist_pipeline.market.snapshot import list_securities
+from bist_pipeline.sources.base import Fetch, require_final
 from bist_pipeline.sources.cells import SYMBOL_NAMES, find_column, read_numbers, read_symbol, translate
 from bist_pipeline.sources.tables import RawTable, read_tables
 
@@ -34,44 +41,60 @@ from bist_pipeline.sources.tables import RawTable, read_tables
 MAX_DOWNLOAD_BYTES = 2**26
 _TIMEOUT_S = 30
 _KEYS = {name.lower(): name for name in (*SNAPSHOT_TEXTS, *SNAPSHOT_NUMBERS)}
+_KINDS = {"session": "datetime64[ns]", **dict.fromkeys(PRICE_COLUMNS, "float64")}
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """What a snapshot holds.
+class SnapshotSource:
+    """One table of all shares, delivered under the session that it is asked for: it names none itself.
 
     Parameters
     ----------
-    shares : DataFrame
-        Rows that keep `contracts.snapshot_contract`, in order of the symbol.
-    quarantined : DataFrame
-        Rows that break it, with the column `rule`.
-    notes : tuple of str
-        What people should know about this delivery.
+    path : str
+        A file, or an `http(s)` address of one.
+    session : date
+        The session whose evening it shows, as the settings say.
     """
 
-    shares: pd.DataFrame
-    quarantined: pd.DataFrame
-    notes: tuple[str, ...]
+    name = "snapshot"
 
+    def __init__(self, path: str, session: dt.date) -> None:
+        self._path = path
+        self._session = session
 
-def fetch_snapshot(path: str) -> Snapshot:
-    """Read the snapshot at a path or address.
+    def latest_session(self, calendar: TradingCalendar) -> dt.date:
+        """Return the session of the settings."""
+        return calendar.require(self._session)
 
-    Raises
-    ------
-    ConfigError
-        If `path` is empty.
-    SourceUnavailableError
-        If the file does not exist or may not be read, or the address does not answer.
-    SourceContentError
-        If what is there is not a table of shares with symbol, sector and the target.
-    """
-    if not path:
-        raise ConfigError(
-            "The source 'snapshot' needs a file or address and none is set.",
-            next_step="add --source-path snapshot.csv (or set BIST_SOURCE_PATH)",
+    def fetch(self, until: dt.date, calendar: TradingCalendar) -> Fetch:
+        """Deliver the table as of `until`: its closes as prices, and all its columns beside them.
+
+        Raises
+        ------
+        SourceUnavailableError
+            If the file does not exist or may not be read, or the address does not answer.
+        SourceContentError
+            If what is there is not a table of shares with symbol, sector and the target.
+        """
+        require_final(until, calendar)
+        shares, quarantined, notes = _read_shares(self._path)
+        day = pd.Timestamp(until)
+        closes = shares.rename(columns={"Son Kapanis Fiyati": "close"}).dropna(subset="close")
+        prices, refused = quarantine(
+            closes.assign(session=day).reindex(columns=[*KEY, *PRICE_COLUMNS]).astype(_KINDS),
+            price_contract(np.array([until], dtype="datetime64[D]")),
         )
+        set_aside = pd.concat([bad[["symbol", "rule"]] for bad in (quarantined, refused)], ignore_index=True)
+        return Fetch(
+            prices=prices,
+            securities=list_securities(shares),
+            quarantined=set_aside.assign(session=day),
+            notes=notes,
+            snapshot=shares,
+        )
+
+
+def _read_shares(path: str) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
+    """Rows that keep `contracts.snapshot_contract`, rows that break it, and what to say of the table."""
     wanted = {*SYMBOL_NAMES, *_KEYS}
     with _as_file(path) as file:
         tables = list(read_tables(file, wanted))
@@ -87,7 +110,7 @@ def fetch_snapshot(path: str) -> Snapshot:
             which=sorted(bad["rule"].unique()),
             next_step="check the column of symbols",
         )
-    return Snapshot(good, bad, notes)
+    return good, bad, notes
 
 
 @contextmanager

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from bist_pipeline.errors import SourceContentError, SourceUnavailableError
+from bist_pipeline.errors import SourceContentError, SourceNotFoundError, SourceUnavailableError
 
 # Ten years of 600 shares are 1.5 million rows: 120 MB of CSV, 90 MB as plain numbers.
 MAX_BYTES = 2**29
@@ -89,8 +89,10 @@ def list_files(path: Path) -> list[Path]:
 
     Raises
     ------
+    SourceNotFoundError
+        If the path does not exist.
     SourceUnavailableError
-        If the path does not exist or may not be read; it may be delivered later.
+        If it may not be read.
     """
     try:
         path.stat()
@@ -124,7 +126,9 @@ def read_tables(file: Path, wanted: Collection[str]) -> Iterator[RawTable]:
 
 
 def _unavailable(path: Path, error: OSError | ValueError) -> SourceUnavailableError:
-    return SourceUnavailableError(
+    is_absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+    kind = SourceNotFoundError if is_absent else SourceUnavailableError
+    return kind(
         f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}.",
         next_step="correct --source-path (or BIST_SOURCE_PATH, BIST_FUNDAMENTALS_PATH) or the file's rights",
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from bist_pipeline.contracts import SECURITY_COLUMNS, SYMBOL_PATTERN, UNKNOWN_SECTOR
-from bist_pipeline.errors import SourceContentError, SourceError, SourceUnavailableError
+from bist_pipeline.errors import SourceContentError, SourceError, SourceNotFoundError, SourceUnavailableError
 from bist_pipeline.sources.cells import read_symbol
 from bist_pipeline.sources.yahoo.client import YahooClient
 from bist_pipeline.sources.yahoo.load import writing_below
@@ -32,15 +32,16 @@ def read_symbols(path: Path) -> list[str]:
 
     Raises
     ------
-    SourceUnavailableError
-        If the file cannot be read.
+    SourceNotFoundError, SourceUnavailableError
+        If the file does not exist, or cannot be read.
     SourceContentError
         If a line is no symbol, or there is none.
     """
     try:
         return _parse(path.read_text(encoding="utf-8-sig"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceUnavailableError(
+        kind = SourceNotFoundError if isinstance(error, FileNotFoundError) else SourceUnavailableError
+        raise kind(
             f"The list of symbols {path} cannot be read: {error}.",
             consequence="Nothing was ingested.",
             next_step="point --source-path to a text file with one symbol a line, or leave it out",
