@@ -16,7 +16,7 @@ import s3fs
 from bist_pipeline.errors import LakeUnavailableError, MissingDataError
 from bist_pipeline.lake import Lake, content_hash
 from bist_pipeline.lake.storage import open_storage
-from tests.conftest import free_port
+from tests.database_servers import free_port
 from tests.lake_processes import WRITES
 
 pytestmark = pytest.mark.integration

@@ -374,3 +374,11 @@ def test_a_storage_that_overwrites_what_it_was_told_to_create_is_refused(monkeyp
 def test_an_unknown_kind_of_storage_is_a_setting_to_correct(url):
     with pytest.raises(ConfigError, match="BIST_LAKE_URL"):
         Lake(url)
+
+
+def test_columns_that_the_lake_does_not_hold_are_named(lake):
+    write(lake, MONDAY)
+
+    with pytest.raises(MissingDataError, match="lack 1 of 2 columns") as caught:
+        lake.read("prices", columns=["close", "vwap"])
+    assert caught.value.which == ("vwap",)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
 import numpy as np
@@ -40,6 +41,22 @@ def combine(sessions: Mapping[str, str], *, until: dt.date | None = None) -> str
     last = str(until or dt.date.max)
     lines = (f"{session} {sessions[session]}\n" for session in sorted(sessions) if session <= last)
     return blake2b("".join(lines).encode(), digest_size=_BYTES).hexdigest()
+
+
+def combine_until_each(sessions: Mapping[str, str], days: Iterable[str]) -> list[str]:
+    """Return what `combine` makes of the sessions up to each day; the days are in order.
+
+    >>> sessions = {"2024-06-27": "aa", "2024-06-28": "bb"}
+    >>> combine_until_each(sessions, ["2024-06-28"]) == [combine(sessions)]
+    True
+    """
+    digest, pending, hashes = blake2b(digest_size=_BYTES), deque(sorted(sessions)), []
+    for day in days:
+        while pending and pending[0] <= day:
+            session = pending.popleft()
+            digest.update(f"{session} {sessions[session]}\n".encode())
+        hashes.append(digest.hexdigest())
+    return hashes
 
 
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:

@@ -27,7 +27,7 @@ from bist_pipeline.lake.version import Version, sessions_of
 MAX_PARTS = 32
 # How long a version is kept after another took its place: what was ingested, for replays; of what is computed
 # from it, and of files that no version names, what somebody may be reading or writing just now.
-RETENTION = dict.fromkeys(("prices", "fundamentals", "snapshot"), dt.timedelta(days=400))
+RETENTION = dict.fromkeys(("prices", "fundamentals", "snapshot", "calendar"), dt.timedelta(days=400))
 GRACE = dt.timedelta(days=1)
 _TRIES = 10
 
@@ -87,20 +87,22 @@ class Lake:
         Raises
         ------
         MissingDataError
-            If the data set was never written, or no version with that content is kept.
+            If the data set was never written, lacks a column, or no version with that content is kept.
         LakeUnavailableError
             If the storage does not answer, or a file is damaged.
         """
         source = self.require(dataset) if version is None else self._find(dataset, version, until)
+        self._require_columns(dataset, source, columns or ())
         frame = read_parts(
             self._storage,
             dataset,
             source.parts,
             first=str(since or dt.date.min),
             last=str(until or dt.date.max),
-            columns=None if columns is None else [*{*columns, "session"}],
+            columns=None if columns is None else list(dict.fromkeys([*columns, "session"])),
         )
-        return frame if columns is None else frame[list(columns)]
+        # Selecting copies, and a table of features is large.
+        return frame if columns is None or list(frame) == list(columns) else frame[list(columns)]
 
     def write(self, dataset: str, frame: pd.DataFrame, *, covers: tuple[dt.date, dt.date]) -> str:
         """Replace the sessions from `covers[0]` to `covers[1]`; other sessions stay.
@@ -165,7 +167,8 @@ class Lake:
         columns = {str(name): str(dtype) for name, dtype in rows.dtypes.items()}
         if kept and columns != base.columns:
             raise _columns_differ(dataset, base, columns)
-        added = rows[rows["session"].isin(pd.to_datetime(list(sessions)))]
+        is_all = len(sessions) == len(fresh)  # a large table is not copied
+        added = rows if is_all else rows[rows["session"].isin(pd.to_datetime(list(sessions)))]
         if len(kept) >= MAX_PARTS:
             added = in_order(pd.concat([read_parts(self._storage, dataset, kept), added]))
             sessions = {**sessions_of(kept), **sessions}
@@ -208,6 +211,16 @@ class Lake:
             next_step="restore the lake from a backup of that time",
         )
 
+    def _require_columns(self, dataset: str, version: Version, columns: Sequence[str]) -> None:
+        absent = [name for name in columns if name not in version.columns]
+        if absent:
+            raise MissingDataError(
+                f"The {dataset} of the lake {self.url} lack {len(absent)} of {len(columns)} columns: "
+                "other code wrote them.",
+                which=absent,
+                next_step=f"{_command(dataset)} --session {version.last}",
+            )
+
     def publish(self, path: str, content: str) -> str:
         """Put a text for people beside the data sets, in place of what was there; return its URL.
 
@@ -219,6 +232,22 @@ class Lake:
         with self._storage.writing(path):
             self._storage.replace(path, content.encode())
         return f"{self.url.rstrip('/')}/{path}"
+
+    def keep(self, path: str, content: bytes) -> None:
+        """Put a file beside the data sets, in place of what was there; raises as `publish`."""
+        with self._storage.writing(path):
+            self._storage.replace(path, content)
+
+    def recall(self, path: str) -> bytes:
+        """Read a file that `keep` put there.
+
+        Raises
+        ------
+        LakeUnavailableError
+            If it is not there, or the storage does not answer.
+        """
+        with self._storage.reading():
+            return self._storage.read(path)
 
     def _versions(self, dataset: str) -> Iterator[Version]:
         """Every version that is kept, newest first."""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 
-from bist_pipeline.lake.content import combine
+from bist_pipeline.lake.content import combine, combine_until_each
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,10 @@ class Version:
     def hash_until(self, session: dt.date | None = None) -> str:
         """Return the content hash of the rows up to a session, of all of them by default; reads no rows."""
         return combine(self.sessions, until=session)
+
+    def hashes_until(self, days: Iterable[str]) -> list[str]:
+        """Return the content hash of the rows up to each of some ISO dates, which are in order."""
+        return combine_until_each(self.sessions, days)
 
     def changes(self, fresh: Mapping[str, str], first: str, last: str) -> set[str]:
         """Return the sessions from `first` to `last` that differ from the hashes of `fresh`."""

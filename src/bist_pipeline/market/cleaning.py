@@ -47,6 +47,10 @@ class RuleCount:
     symbols: tuple[str, ...]
     latest: tuple[str, ...] = ()
 
+    def as_json(self) -> dict[str, object]:
+        """Return rule, count and every symbol in plain JSON types."""
+        return {"rule": self.rule, "count": self.count, "symbols": list(self.symbols)}
+
 
 @dataclass(frozen=True)
 class Cleaned:
