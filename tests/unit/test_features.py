@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from bist_pipeline.contracts import BALANCE_COLUMNS, FLOW_COLUMNS
 from bist_pipeline.features.registry import (
+    ALL_FAMILIES,
     PRICE_FAMILIES,
     compute_features,
     feature_columns,
@@ -17,10 +21,15 @@ from bist_pipeline.market.cleaning import Cleaned, clean
 from bist_pipeline.market.panel import build_panel
 from tests.small_market import cleaned_market, small_prices, without
 
-# Those made of reports have their own oracle: test_fundamentals.
+# Qlib's and those made of reports have their own oracles: test_alpha158, test_fundamentals.
 REGISTRY = [feature for feature in ALL_FEATURES if feature.family == "long_horizon"]
 FEATURES = {feature.name: feature for feature in REGISTRY}
 PRICES = ["open", "high", "low", "close"]
+INPUTS = {
+    "long_horizon": [*PRICES, "volume"],
+    "alpha158": [*PRICES, "volume"],
+    "fundamentals": [*FLOW_COLUMNS, *BALANCE_COLUMNS],
+}
 
 
 @pytest.fixture(scope="module")
@@ -208,13 +217,22 @@ def test_ranks_order_the_priced_shares_of_a_session_like_the_raw_values(name, fe
     np.testing.assert_allclose(day[f"{name}_rank"], expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("feature", REGISTRY, ids=lambda feature: feature.name)
+@pytest.mark.parametrize("feature", ALL_FEATURES, ids=lambda feature: feature.name)
 def test_a_registry_row_is_complete_and_its_name_tells_the_window(feature):
-    assert str(feature.window) in feature.name.split("_")
+    columns = INPUTS[feature.family]
+
+    assert feature.window == 1 or str(feature.window) in re.findall(r"\d+", feature.name)
     assert 1 <= feature.min_history <= feature.window + 1
-    assert set(feature.inputs) <= {*PRICES, "volume"}
+    assert set(feature.inputs) <= {*columns}
+    assert feature.inputs
     assert feature.reason.endswith(".")
-    assert all([feature.unit, feature.source, feature.family])
+    assert feature.unit
+    assert feature.source
+
+
+def test_every_feature_has_a_rank_and_alpha158_is_whole():
+    assert len(feature_columns(["alpha158"])) == 158
+    assert rank_columns(ALL_FAMILIES) == [f"{feature.name}_rank" for feature in ALL_FEATURES]
 
 
 def test_feature_names_are_unique():

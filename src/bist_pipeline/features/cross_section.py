@@ -9,9 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_INDEX_BITS = 29
-_INDEX_MASK = np.int64((1 << _INDEX_BITS) - 1)
-_LAST = np.float64(2.0**1000)
+from bist_pipeline.features.compiled import compiled
+
+# A float32's sign, and the bits that are all set where it is not finite.
+_SIGN = np.uint32(1 << 31)
+_EXPONENT = np.uint32(0xFF << 23)
+_DIGIT = 256
 
 
 def row_median(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -60,32 +63,82 @@ def row_rank(values: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.fl
     >>> row_rank(np.array([[10.0, np.nan, 30.0, 10.0, 20.0]])).tolist()
     [[0.25, nan, 0.875, 0.25, 0.625]]
     """
-    stored = values.astype(np.float32)
-    known = np.isfinite(stored)
-    # A float32 leaves 29 bits of a float64 empty: the column index travels there, so that one plain sort
-    # yields the order too, at half the cost of argsort. Adding 0.0 turns -0.0 into 0.0, a tie; missing
-    # values go last as a number beyond every float32, because sorting may rewrite the bits of a NaN.
-    keys = np.where(known, stored + np.float32(0), _LAST).view(np.int64)
-    keys |= np.arange(values.shape[1])
-    keys = np.sort(keys.view(np.float64), axis=1).view(np.int64)
-    order, level = keys & _INDEX_MASK, keys >> _INDEX_BITS
-    places = _average_ties(level, known.sum(axis=1))
+    stored = np.ascontiguousarray(values, dtype=np.float32)
+    bounds = np.arange(len(stored) + 1) * stored.shape[1]
     ranks = np.empty(stored.shape, dtype=np.float32)
-    np.put_along_axis(ranks, order, places, axis=1)
-    ranks[~known] = np.nan
+    rank_groups(stored.ravel(), bounds, ranks.ravel())
     return ranks
 
 
-def _average_ties(level: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.float32]:
-    n = level.shape[1]
-    places = np.tile(np.arange(1, n + 1, dtype=np.float32), (len(level), 1))
-    same = level[:, 1:] == level[:, :-1]
-    same &= np.arange(1, n) < count[:, None]  # the missing ones at the end are no tie
-    tied = np.flatnonzero(same.any(axis=1))
-    edge = np.ones((len(tied), 1), dtype=bool)
-    starts = np.hstack([edge, ~same[tied]])
-    ends = np.hstack([~same[tied], edge])
-    first = np.maximum.accumulate(np.where(starts, places[tied], 0), axis=1)
-    last = np.minimum.accumulate(np.where(ends, places[tied], n + 1)[:, ::-1], axis=1)[:, ::-1]
-    places[tied] = (first + last) / 2
-    return (places - np.float32(0.5)) / np.maximum(count, 1).astype(np.float32)[:, None]
+def rank_groups(values: NDArray[np.float32], bounds: NDArray[np.int64], ranks: NDArray[np.float32]) -> None:
+    """Rank of each value among its group, as `row_rank`.
+
+    Parameters
+    ----------
+    values : array of float32, shape (n_values,)
+        Contiguous, one group after the other.
+    bounds : array of int, shape (n_groups + 1,)
+        Where each group begins, and where the last one ends.
+    ranks : array of float32, shape (n_values,)
+        Filled in; NaN where the value is missing or infinite.
+    """
+    size = int(np.diff(bounds).max(initial=0))
+    keys, spare = np.empty((2, size), dtype=np.uint64)
+    counts = np.zeros((4, _DIGIT), dtype=np.int64)
+    _rank_groups(values.view(np.uint32), bounds, keys, spare, counts, ranks)
+
+
+@compiled
+def _rank_groups(
+    bits: NDArray[np.uint32],
+    bounds: NDArray[np.int64],
+    keys: NDArray[np.uint64],
+    spare: NDArray[np.uint64],
+    counts: NDArray[np.int64],
+    ranks: NDArray[np.float32],
+) -> None:
+    """Rank by keys: a number in the order of the values, and below it the place of the value."""
+    for group in range(len(bounds) - 1):
+        known = 0
+        for place in range(bounds[group], bounds[group + 1]):
+            value = bits[place]
+            if value & _EXPONENT == _EXPONENT:
+                ranks[place] = np.nan
+                continue
+            if value == _SIGN:  # minus zero ties with zero
+                value = np.uint32(0)
+            ordered = np.uint64(~value if value & _SIGN else value | _SIGN)
+            keys[known] = ordered << np.uint64(32) | np.uint64(place)
+            for digit in range(4):
+                counts[digit, (ordered >> np.uint64(8 * digit)) & np.uint64(_DIGIT - 1)] += 1
+            known += 1
+        _sort(keys, spare, counts, known)
+        _write_ranks(keys, known, ranks)
+
+
+@compiled
+def _sort(keys: NDArray[np.uint64], spare: NDArray[np.uint64], counts: NDArray[np.int64], known: int) -> None:
+    """Sort by the upper half, one byte after the other: faster than comparing. Leaves the counts at 0."""
+    for digit in range(4):
+        below = 0
+        for value in range(_DIGIT):
+            counts[digit, value], below = below, below + counts[digit, value]
+        for i in range(known):
+            value = (keys[i] >> np.uint64(32 + 8 * digit)) & np.uint64(_DIGIT - 1)
+            spare[counts[digit, value]] = keys[i]
+            counts[digit, value] += 1
+        for value in range(_DIGIT):
+            counts[digit, value] = 0
+        keys, spare = spare, keys  # an even number of times: the caller's `keys` are sorted in the end
+
+
+@compiled
+def _write_ranks(keys: NDArray[np.uint64], known: int, ranks: NDArray[np.float32]) -> None:
+    start = 0
+    while start < known:
+        end = start + 1
+        while end < known and keys[end] >> np.uint64(32) == keys[start] >> np.uint64(32):
+            end += 1
+        for i in range(start, end):
+            ranks[keys[i] & np.uint64(0xFFFFFFFF)] = (start + end) / 2 / known
+        start = end

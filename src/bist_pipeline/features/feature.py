@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bist_pipeline.market.cleaning import Cleaned
 from bist_pipeline.market.panel import Matrix
@@ -45,6 +47,7 @@ class Feature:
     ----------
     name : str
         Column name, `measure_window` with the window in sessions, a skip after it; `4q` are four quarters.
+        Alpha158's are Qlib's.
     family : str
         The module it comes from.
     window : int
@@ -61,7 +64,7 @@ class Feature:
     source : str
         Who showed it.
     compute : callable
-        `(inputs, window, min_history) -> array of shape (n_sessions, n_symbols)`.
+        `(inputs, window, min_history) -> array of shape (n_sessions, n_symbols)`; it is stored as float32.
     """
 
     name: str
@@ -72,4 +75,4 @@ class Feature:
     inputs: tuple[str, ...]
     reason: str
     source: str
-    compute: Callable[[Inputs, int, int], Matrix]
+    compute: Callable[[Inputs, int, int], Matrix | NDArray[np.float32]]

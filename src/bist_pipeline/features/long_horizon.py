@@ -11,6 +11,8 @@ from bist_pipeline.features import liquidity, momentum, risk
 from bist_pipeline.features.feature import Feature, Inputs
 from bist_pipeline.market.panel import Matrix
 
+FAMILY = "long_horizon"
+
 _CLOSE = ("close",)
 _RANGE = ("high", "low", "close")
 _TURNOVER = ("close", "volume")
@@ -35,7 +37,7 @@ def _row(
 ) -> Feature:
     return Feature(
         name=name,
-        family="long_horizon",
+        family=FAMILY,
         window=window,
         min_history=min_history or (window + 1) // 2,
         unit=unit,

@@ -1,19 +1,21 @@
 """Every feature of the system, and the table that holds them.
 
 To add a feature: write a function `(inputs, window, min_history) -> matrix` in the module of its kind and
-one row in its family's table. Column, rank, documentation and leakage tests follow from the row.
+one row in its family's table. Column, rank and leakage tests follow from the row; the guide shows it in four
+steps (docs/en/adding-a-feature.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from itertools import groupby
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bist_pipeline.features import fundamentals, long_horizon
-from bist_pipeline.features.cross_section import row_rank
+from bist_pipeline.features import alpha158, fundamentals, long_horizon
+from bist_pipeline.features.cross_section import rank_groups
 from bist_pipeline.features.feature import Feature, Inputs
 from bist_pipeline.market.cleaning import Cleaned
 from bist_pipeline.market.panel import Mask, Panel
@@ -24,7 +26,7 @@ __all__ = [
     *("compute_features", "feature_columns", "rank_columns"),
 ]
 
-REGISTRY: tuple[Feature, ...] = (*long_horizon.FEATURES, *fundamentals.FEATURES)
+REGISTRY: tuple[Feature, ...] = (*long_horizon.FEATURES, *alpha158.FEATURES, *fundamentals.FEATURES)
 ALL_FAMILIES = tuple(dict.fromkeys(feature.family for feature in REGISTRY))
 # What every market has. Fundamentals join where a source delivers them.
 PRICE_FAMILIES = tuple(family for family in ALL_FAMILIES if family != fundamentals.FAMILY)
@@ -67,24 +69,45 @@ def compute_features(cleaned: Cleaned, facts: pd.DataFrame | None = None) -> pd.
         the share has too little history; ordered by session and symbol. One row wherever the share has
         a close, its own or one filled forward.
     """
-    panel = cleaned.panel
-    priced = np.isfinite(panel.close)
-    cells = np.flatnonzero(priced)
-    inputs = Inputs(cleaned, facts)
+    cells = np.flatnonzero(np.isfinite(cleaned.panel.close))
     chosen = [row for row in REGISTRY if facts is not None or row.family != fundamentals.FAMILY]
     table = np.empty((2 * len(chosen), len(cells)), dtype=np.float32)
-    for i, feature in enumerate(chosen):
-        computed = feature.compute(inputs, feature.window, feature.min_history)
-        values = np.where(priced, computed, np.nan).astype(np.float32)
-        values.take(cells, out=table[i], mode="clip")  # the mode that does not buffer; all cells are inside
-        ranks = row_rank(values)
-        if feature.family == fundamentals.FAMILY:
-            ranks[np.isnan(ranks)] = NEUTRAL_RANK
-        ranks.take(cells, out=table[len(chosen) + i], mode="clip")
+    raw, ranks = np.split(table, 2)
+    _fill_raw(raw, chosen, cleaned, facts, cells)
+    _fill_ranks(ranks, raw, chosen, bounds=np.searchsorted(cells, _row_starts(cleaned.panel)))
     names = [feature.name for feature in chosen]
-    frame = pd.DataFrame(table.T, columns=[*names, *(f"{name}_rank" for name in names)])
-    tradable = compute_tradable(cleaned).ravel()[cells]
-    return _with_keys(frame, panel, cells, tradable)
+    frame = pd.DataFrame(table.T, columns=[*names, *(f"{name}_rank" for name in names)], copy=False)
+    return _with_keys(frame, cleaned.panel, cells, compute_tradable(cleaned).ravel()[cells])
+
+
+def _fill_raw(
+    raw: NDArray[np.float32],
+    chosen: Sequence[Feature],
+    cleaned: Cleaned,
+    facts: pd.DataFrame | None,
+    cells: NDArray[np.intp],
+) -> None:
+    for _, family in groupby(zip(raw, chosen, strict=True), key=lambda row: row[1].family):
+        inputs = Inputs(cleaned, facts)  # of each family its own: what its features share goes with it
+        for column, feature in family:
+            column[:] = feature.compute(inputs, feature.window, feature.min_history).ravel()[cells]
+
+
+def _fill_ranks(
+    ranks: NDArray[np.float32],
+    raw: NDArray[np.float32],
+    chosen: Sequence[Feature],
+    *,
+    bounds: NDArray[np.intp],
+) -> None:
+    for ranked, values, feature in zip(ranks, raw, chosen, strict=True):
+        rank_groups(values, bounds, ranked)
+        if feature.family == fundamentals.FAMILY:
+            ranked[np.isnan(ranked)] = NEUTRAL_RANK
+
+
+def _row_starts(panel: Panel) -> NDArray[np.intp]:
+    return np.arange(len(panel.sessions) + 1) * len(panel.symbols)
 
 
 def _with_keys(frame: pd.DataFrame, panel: Panel, cells: NDArray[np.intp], tradable: Mask) -> pd.DataFrame:
