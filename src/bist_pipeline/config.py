@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bist_pipeline.errors import ConfigError
@@ -71,7 +71,7 @@ class ValidationSettings(_Part):
 
 
 class TrainingSettings(_Part):
-    """Hyper-parameters of the small LightGBM; every one of them is logged with the run."""
+    """Hyper-parameters of the blend and its intervals; every one of them is logged with the run."""
 
     trees: int = Field(default=300, ge=1)
     learning_rate: float = Field(default=0.03, gt=0)
@@ -82,11 +82,47 @@ class TrainingSettings(_Part):
     row_share: float = Field(default=0.5, gt=0, le=1)
     l2: float = Field(default=10.0, ge=0)
     seeds: tuple[int, ...] = (1, 2, 3)
+    # Beside the sum of squared errors, features being ranks between 0 and 1.
+    ridge_penalty: float = Field(default=1000.0, gt=0)
     threads: int = Field(default=2, ge=1)
     interval: float = Field(default=0.8, gt=0, lt=1)
     interval_trees: int = Field(default=60, ge=1)
     interval_learning_rate: float = Field(default=0.1, gt=0)
     calibration_sessions: int = Field(default=126, ge=21)
+    # Hyper-parameters to try on each model's own past (needs the extra `tuning`); 0 takes these as they are.
+    search_trials: int = Field(default=0, ge=0, le=1000)
+
+
+class ServingSettings(_Part):
+    """The REST API and the pages; none of it matters to the pipeline."""
+
+    # Outside development, sample passwords and keys are refused at the start.
+    environment: Literal["development", "production"] = "development"
+    # Names under which the server is reached; `*.example.org` stands for all below it, `*` for any.
+    trusted_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    # Whose key it is -> the key's SHA-256 in hexadecimal. Without any, everyone may read.
+    api_keys: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = {}
+    requests_per_minute: int = Field(default=600, ge=1)
+    # How often the database is asked whether something new is published.
+    poll_seconds: float = Field(default=0.25, ge=0.05, le=60)
+    # Where readers find these user interfaces; the page /model links to those that are set.
+    mlflow_page: str = Field(default="", pattern="^(https?://.+)?$")
+    airflow_page: str = Field(default="", pattern="^(https?://.+)?$")
+
+
+class AlertSettings(_Part):
+    """Who is told when an episode of drift begins, besides the log: by e-mail, by webhook, or both."""
+
+    smtp_host: str = ""
+    smtp_port: int = Field(default=25, ge=1, le=65535)
+    # STARTTLS; with a user name it is never left out.
+    smtp_starttls: bool = False
+    smtp_user: str = ""
+    smtp_password: SecretStr = SecretStr("")
+    mail_from: str = "bist-pipeline@localhost"
+    mail_to: tuple[str, ...] = ()
+    webhook_url: str = Field(default="", pattern="^(https?://.*)?$")
+    timeout_seconds: float = Field(default=5.0, gt=0, le=60)
 
 
 class Settings(BaseSettings):
@@ -106,11 +142,15 @@ class Settings(BaseSettings):
     database_url: str = ""
     lake_url: str = ""
     mlflow_url: str = ""
+    # How servers log: lines for people, or one JSON object a line, as in containers.
+    log_format: Literal["text", "json"] = "text"
     horizon_sessions: int = Field(default=63, ge=1, le=252)
     synthetic: SyntheticSettings = SyntheticSettings()
     yahoo: YahooSettings = YahooSettings()
     validation: ValidationSettings = ValidationSettings()
     training: TrainingSettings = TrainingSettings()
+    alerts: AlertSettings = AlertSettings()
+    serving: ServingSettings = ServingSettings()
 
     @model_validator(mode="before")
     @classmethod

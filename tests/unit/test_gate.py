@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bist_pipeline.model.gate import MARGIN, VALID_SESSIONS, Candidate, decide
+from bist_pipeline.model.gate import MARGIN, VALID_SESSIONS, Candidate, decide, needs_comparison
 
 CHAMPION = Candidate("files", rank_ic=0.10, t=4.0, age_sessions=63)
 
@@ -84,3 +84,42 @@ def test_a_champion_past_its_validity_is_replaced(age, promoted):
     decision = decide(challenger(0.02, t=1.0), stale)
     assert decision.promoted is promoted
     assert decision.skill == "unproven"
+
+
+@pytest.mark.parametrize(
+    ("low_volatility", "words"),
+    [(0.09, "Above low volatility: rank IC 0.1000 against 0.0900."), (0.11, "Not above low volatility")],
+)
+def test_low_volatility_is_named_and_does_not_decide(low_volatility, words):
+    for champion in (None, CHAMPION):
+        decision = decide(challenger(0.10), champion, low_volatility=low_volatility)
+        assert decision.promoted
+        assert words in decision.reasons[-1]
+
+
+@pytest.mark.parametrize("unknown", [None, math.nan])
+def test_an_unknown_low_volatility_is_not_mentioned(unknown):
+    reasons = decide(challenger(0.10), CHAMPION, low_volatility=unknown).reasons
+    assert not any("low volatility" in reason for reason in reasons)
+
+
+def test_a_champion_that_lacks_its_columns_is_replaced():
+    blind = Candidate("files", rank_ic=None, lacks=("a_rank", "b_rank", "c_rank", "d_rank"))
+    decision = decide(challenger(0.01, t=0.1), blind)
+    assert decision.promoted
+    assert decision.reasons[0].startswith("The champion needs 4 columns that are no longer there: a_rank,")
+
+
+@pytest.mark.parametrize(
+    ("source", "age", "needed"),
+    [
+        ("files", 0, True),
+        ("files", VALID_SESSIONS, True),
+        ("files", VALID_SESSIONS + 1, False),
+        ("files", -1, False),
+        ("synthetic", 63, False),
+    ],
+)
+def test_a_champion_is_judged_anew_only_where_that_decides(source, age, needed):
+    champion = Candidate(source, rank_ic=0.10, t=4.0, age_sessions=age)
+    assert needs_comparison(challenger(0.10), champion) is needed

@@ -87,9 +87,29 @@ def test_spread_and_top_20_follow_the_sorted_list(forecasts):
     for day in by_session(forecasts):
         ordered = day.sort_values("score")["excess"].to_numpy()
         spreads.append(ordered[-5:].mean() - ordered[:5].mean())
-        tops.append(ordered[-20:].mean())
-    assert metrics.decile_spread(forecasts) == pytest.approx(np.mean(spreads))
-    assert metrics.top_excess(forecasts) == pytest.approx(np.mean(tops))
+        tops.append(ordered[-20:].mean() - ordered.mean())
+    assert metrics.daily_decile_spread(forecasts).mean() == pytest.approx(np.mean(spreads))
+    assert metrics.daily_top_excess(forecasts).mean() == pytest.approx(np.mean(tops))
+
+
+def test_tenths_follow_the_sorted_list_too(forecasts):
+    forecasts = forecasts.assign(score=forecasts["score"] + forecasts["vol_126"] * 1e-9)
+    tenths = metrics.decile_returns(forecasts)
+    expected = np.zeros(10)
+    for day in by_session(forecasts):
+        ordered = day.sort_values("score")["excess"].to_numpy()
+        places = np.ceil(10 * np.arange(1, 54) / 53).astype(int) - 1
+        expected += [ordered[places == tenth].mean() - ordered.mean() for tenth in range(10)]
+    assert tenths == pytest.approx(expected / 40)
+
+
+def test_twenty_shares_drawn_by_chance_earn_no_excess():
+    rng = np.random.default_rng(4)
+    days = np.repeat(pd.bdate_range("2023-01-02", periods=300).to_numpy(), 200)
+    skewed = np.exp(rng.normal(0, 0.8, days.size)) - 1  # the mean lies far above the median, which is 0
+    drawn = pd.DataFrame({"session": days, "score": rng.random(days.size), "excess": skewed})
+    assert skewed.mean() > 0.3
+    assert metrics.daily_top_excess(drawn).mean() == pytest.approx(0, abs=0.03)
 
 
 def test_coverage_pooled_and_by_quintile(forecasts):
@@ -113,8 +133,8 @@ def test_summary_figures(forecasts):
             "icir": ic.mean() / ic.std(ddof=1),
             "nw_t": metrics.newey_west_t(ic.to_numpy(), lag=5),
             "ic_positive": np.mean([value > 0 for value in ic]),
-            "spread_quarter": 3 * metrics.decile_spread(forecasts),
-            "top20_quarter": 3 * metrics.top_excess(forecasts),
+            "spread_quarter": 3 * metrics.daily_decile_spread(forecasts).mean(),
+            "top20_quarter": 3 * metrics.daily_top_excess(forecasts).mean(),
             "r2": 1 - np.sum(error**2) / np.sum(forecasts["excess"] ** 2),
             "mae_excess": np.mean(np.abs(error)),
             "mae_zero": np.mean(np.abs(forecasts["excess"])),

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from bist_pipeline.config import TrainingSettings
 from bist_pipeline.contracts import FORECAST_COLUMNS
 from bist_pipeline.errors import ContractError, FeatureSchemaError, InsufficientDataError
-from bist_pipeline.model.pipeline import build_pipeline, explain
+from bist_pipeline.model.pipeline import build_pipeline, explain, has_same_recipe
 
 COLUMNS = ["signal", "vol", "noise"]
 N_SESSIONS, N_SHARES = 260, 40
@@ -147,6 +147,52 @@ def test_contributions_add_up_to_the_score(model, new):
         assert {driver["feature"]: driver["value"] for driver in row} == pytest.approx(values.to_dict())
     assert [row[:2] for row in drivers] == explain(model, frame, top=2)
     assert max(drivers, key=lambda row: abs(row[0]["contribution"]))[0]["feature"] == "signal"
+
+
+def test_the_score_is_the_mean_of_members_in_units_of_their_spread(model, new):
+    frame, _, position = new
+    members = model[-1].score_members(frame[COLUMNS])
+    assert list(members) == ["lightgbm", "ridge"]
+    weights = model[-1].weights_
+    blended = sum(weights[name] * members[name] for name in members)
+    assert model.predict(frame)["score"].to_numpy() == pytest.approx(blended.to_numpy())
+    for name in members:
+        spread = members[name].groupby(position).std().mean()
+        assert weights[name] * spread == pytest.approx(1 / 2, rel=0.25)
+
+
+def test_low_volatility_is_a_member_where_its_rank_is_known(new):
+    frame, excess, position = new
+    ranked = frame.rename(columns={"vol": "vol_126_rank"})
+    fitted = pipeline(columns=list(ranked)).fit(ranked, excess, forecaster__groups=position)
+    members = fitted[-1].score_members(ranked)
+    assert list(members) == ["lightgbm", "ridge", "factors"]
+    assert members["factors"].to_numpy() == pytest.approx(0.5 - ranked["vol_126_rank"].to_numpy())
+    assert fitted.predict(ranked)["score"].corr(ranked["vol_126_rank"]) < -0.3
+    drivers = explain(fitted, ranked.head(20), top=3)
+    rest = fitted.predict(ranked.head(20))["score"] - [sum(d["contribution"] for d in row) for row in drivers]
+    assert rest.to_numpy() == pytest.approx(rest.iloc[0])
+
+
+def test_a_member_that_cannot_tell_shares_apart_has_no_say(new):
+    frame, _, _ = new
+    stumps = SMALL.model_copy(update={"min_child_samples": 10**6})
+    model = fitted(stumps)
+    assert model[-1].weights_["lightgbm"] == 0
+    assert model.predict(frame)["score"].corr(model[-1].score_members(frame)["ridge"]) == pytest.approx(1)
+
+
+def test_a_row_scores_the_same_bits_in_any_company(model, new):
+    frame, _, _ = new
+    together = model.predict(frame)["score"]
+    for rows in (frame.iloc[[7]], frame.iloc[3:20]):
+        assert model.predict(rows)["score"].to_numpy().tobytes() == together[rows.index].to_numpy().tobytes()
+
+
+def test_recipes_are_equal_whatever_they_were_fitted_on(model):
+    assert has_same_recipe(model, pipeline())
+    assert not has_same_recipe(model, pipeline(SMALL.model_copy(update={"ridge_penalty": 1.0})))
+    assert not has_same_recipe(model, pipeline(columns=COLUMNS[:2]))
 
 
 def test_constant_or_missing_labels_are_refused():

@@ -1,5 +1,6 @@
 """Walk-forward folds never let a train label reach into the test block."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -92,3 +93,27 @@ def test_rows_of_unknown_sessions_are_refused_by_name():
 def test_groups_are_required():
     with pytest.raises(ValueError, match="groups"):
         next(splitter().split(SESSIONS))
+
+
+def test_a_first_date_gives_blocks_to_the_newest_row_and_as_many_splits():
+    first = SESSIONS[300].item()
+    dated = PurgedWalkForward(
+        SESSIONS, first_test=first, block_sessions=BLOCK, horizon=HORIZON, embargo=EMBARGO
+    )
+    folds = list(dated.split(SESSIONS, groups=SESSIONS))
+    assert len(folds) == dated.get_n_splits(groups=SESSIONS) == math.ceil((len(SESSIONS) - 300) / BLOCK)
+    assert np.concatenate([test for _, test in folds]).tolist() == list(range(300, len(SESSIONS)))
+    for train, test in folds:
+        assert test[0] - train[-1] == HORIZON + EMBARGO
+
+
+def test_a_first_date_after_the_newest_row_is_refused():
+    late = PurgedWalkForward(SESSIONS[:200], first_test=SESSIONS[300].item(), block_sessions=9, horizon=9)
+    with pytest.raises(InsufficientDataError, match="0 test blocks"):
+        late.folds(SESSIONS[:200])
+
+
+@pytest.mark.parametrize("both", [{}, {"n_splits": 2, "first_test": SESSIONS[300].item()}])
+def test_the_folds_are_either_counted_or_dated(both):
+    with pytest.raises(TypeError, match="one of them"):
+        PurgedWalkForward(SESSIONS, block_sessions=9, horizon=9, **both)

@@ -15,7 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from bist_pipeline.contracts import FORECAST_COLUMNS
 from bist_pipeline.errors import InsufficientDataError
-from bist_pipeline.model.boosting import Job, build_dataset, describe_drivers, predict, train_all
+from bist_pipeline.model.boosting import (
+    Job,
+    build_dataset,
+    describe_drivers,
+    predict,
+    train_all,
+    tree_effects,
+)
 from bist_pipeline.model.intervals import Values, conformal_margin, conformalise
 
 # Column of the shares' folds, the last one of what the estimator is given.
@@ -119,8 +126,10 @@ class CrossFitEstimator(BaseEstimator):  # type: ignore[misc]
         drivers: dict[int, list[dict[str, Any]]] = {}
         for fold, models in enumerate(self.folds_):
             rows = np.flatnonzero(folds == fold)
-            found = describe_drivers(models, self.features_, values[rows], top=top) if rows.size else []
-            drivers |= dict(zip(rows.tolist(), found, strict=True))
+            if rows.size:
+                effects = tree_effects(models, values[rows])
+                found = describe_drivers(effects, self.features_, values[rows], top=top)
+                drivers |= dict(zip(rows.tolist(), found, strict=True))
         return [drivers[row] for row in range(len(X))]
 
     def _jobs(self, values: NDArray[np.float32], excess: Values, rows: NDArray[np.bool_]) -> list[Job]:

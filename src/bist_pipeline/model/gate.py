@@ -25,15 +25,19 @@ class Candidate:
     source : str
         The market data it was trained on.
     rank_ic, t : float or None
-        Out-of-sample mean daily rank IC and its Newey-West t; None or NaN where there is none.
+        Out-of-sample mean daily rank IC and its Newey-West t; None or NaN where there is none. All
+        candidates of one decision must have theirs from the same rows.
     age_sessions : int
         Sessions since the newest one it was trained through; negative for a model from the future.
+    lacks : tuple of str
+        Columns it needs and that are no longer there: it cannot score any more.
     """
 
     source: str
     rank_ic: float | None
-    t: float | None
+    t: float | None = None
     age_sessions: int = 0
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,37 +49,43 @@ class Decision:
     skill: Skill
 
 
-def decide(challenger: Candidate, champion: Candidate | None) -> Decision:
+def decide(
+    challenger: Candidate, champion: Candidate | None, *, low_volatility: float | None = None
+) -> Decision:
     """Decide whether the challenger is served from now on.
 
     Something must be served: without a champion that knows this market and is young enough, the challenger
     is promoted whatever it proved, and its skill says which. Otherwise it must not be worse than the
     champion by more than `MARGIN`, in rank IC itself: a ratio would mean nothing around zero.
 
+    Parameters
+    ----------
+    challenger, champion : Candidate
+        None for `champion` where there is none.
+    low_volatility : float, optional
+        Rank IC of low volatility on the same rows. A model below it is no better than a rule that anyone can
+        follow: that is said with the decision, and does not make it, because a champion may be no better.
+
     Examples
     --------
-    >>> decision = decide(Candidate("files", rank_ic=0.12, t=1.1), None)
+    >>> decision = decide(Candidate("files", rank_ic=0.12, t=1.1), None, low_volatility=0.10)
     >>> decision.promoted, decision.skill
     (True, 'unproven')
-    >>> decision.reasons
+    >>> decision.reasons[:2]
     ('No champion yet.', 'Skill unproven: rank IC 0.1200, t 1.1, need 2.0.')
+    >>> decision.reasons[2]
+    'Above low volatility: rank IC 0.1200 against 0.1000.'
     """
     skill, evidence = judge_skill(challenger)
-    if champion is None:
-        return Decision(True, ("No champion yet.", evidence), skill)
-    if champion.source != challenger.source:
-        reason = f"The champion was trained on {champion.source}, not on {challenger.source}."
-        return Decision(True, (reason, evidence), skill)
-    if champion.age_sessions < 0:
-        reason = "The champion has seen later sessions: this model serves the past only."
-        return Decision(True, (reason, evidence), skill)
-    if not _is_known(challenger.rank_ic):
-        return Decision(False, ("The challenger has no rank IC to compare.",), skill)
-    if champion.age_sessions > VALID_SESSIONS:
-        reason = f"The champion is {champion.age_sessions} sessions old, valid for {VALID_SESSIONS}."
-        return Decision(True, (reason, evidence), skill)
-    promoted, comparison = _compare(challenger.rank_ic, champion.rank_ic)
-    return Decision(promoted, (comparison, evidence), skill)
+    promoted, reason = _rule(challenger, champion)
+    reasons = (reason, evidence, _compare_with_low_volatility(challenger.rank_ic, low_volatility))
+    return Decision(promoted, tuple(text for text in reasons if text), skill)
+
+
+def needs_comparison(challenger: Candidate, champion: Candidate) -> bool:
+    """Whether the decision will rest on both models' figures, so that the champion's are worth computing."""
+    is_same_market = champion.source == challenger.source
+    return is_same_market and 0 <= champion.age_sessions <= VALID_SESSIONS
 
 
 def judge_skill(challenger: Candidate) -> tuple[Skill, str]:
@@ -87,13 +97,39 @@ def judge_skill(challenger: Candidate) -> tuple[Skill, str]:
     return "unproven", f"Skill unproven: {figures}, need {_PROVEN_T}."
 
 
+def _rule(challenger: Candidate, champion: Candidate | None) -> tuple[bool, str]:
+    if champion is None:
+        return True, "No champion yet."
+    if champion.source != challenger.source:
+        return True, f"The champion was trained on {champion.source}, not on {challenger.source}."
+    if champion.age_sessions < 0:
+        return True, "The champion has seen later sessions: this model serves the past only."
+    if not _is_known(challenger.rank_ic):
+        return False, "The challenger has no rank IC to compare."
+    if champion.age_sessions > VALID_SESSIONS:
+        return True, f"The champion is {champion.age_sessions} sessions old, valid for {VALID_SESSIONS}."
+    if champion.lacks:
+        missing = ", ".join(champion.lacks[:3])
+        return True, f"The champion needs {len(champion.lacks)} columns that are no longer there: {missing}."
+    return _compare(challenger.rank_ic, champion.rank_ic)
+
+
 def _compare(challenger: float, champion: float | None) -> tuple[bool, str]:
     if not _is_known(champion):
         return True, "The champion has no rank IC to compare."
-    figures = f"rank IC {challenger:.4f} against the champion's {champion:.4f}, margin {MARGIN}"
+    figures = (
+        f"rank IC {challenger:.4f} against the champion's {champion:.4f} on the same rows, margin {MARGIN}"
+    )
     if challenger < champion - MARGIN:
         return False, f"Worse than the champion: {figures}."
     return True, f"Not worse than the champion: {figures}."
+
+
+def _compare_with_low_volatility(rank_ic: float | None, low_volatility: float | None) -> str:
+    if not _is_known(rank_ic) or not _is_known(low_volatility):
+        return ""
+    side = "Above" if rank_ic > low_volatility else "Not above"
+    return f"{side} low volatility: rank IC {rank_ic:.4f} against {low_volatility:.4f}."
 
 
 def _is_known(value: float | None) -> TypeGuard[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bist_pipeline.contracts import FORECAST_COLUMNS
+from bist_pipeline.contracts import FORECAST_COLUMNS, prediction_contract, quarantine
 from bist_pipeline.errors import ModelError
 
 
@@ -30,7 +30,8 @@ def build_batch(symbols: pd.Series, forecasts: pd.DataFrame, *, tradable: pd.Ser
     Raises
     ------
     ModelError
-        If a forecast is not a finite number, or an expected excess lies outside its own interval.
+        If one share's prediction breaks `contracts.prediction_contract`: then the model is broken, and the
+        whole batch is refused.
 
     Examples
     --------
@@ -41,22 +42,22 @@ def build_batch(symbols: pd.Series, forecasts: pd.DataFrame, *, tradable: pd.Ser
     >>> batch[["symbol", "rank", "percentile", "tradable"]].values.tolist()
     [['THYAO', 1, 1.0, False], ['GARAN', 2, 0.0, True]]
     """
-    _require_sound(symbols, forecasts)
     batch = forecasts[FORECAST_COLUMNS].assign(symbol=symbols, tradable=tradable.astype(bool))
     batch = batch.sort_values(["score", "symbol"], ascending=[False, True], ignore_index=True)
     rank = np.arange(1, len(batch) + 1)
     batch.insert(0, "rank", rank)
     batch.insert(1, "percentile", 1 - (rank - 1) / max(len(batch) - 1, 1))
-    return batch[["symbol", "rank", "percentile", *FORECAST_COLUMNS, "tradable"]]
+    batch = batch[["symbol", "rank", "percentile", *FORECAST_COLUMNS, "tradable"]]
+    _require_sound(batch)
+    return batch
 
 
-def _require_sound(symbols: pd.Series, forecasts: pd.DataFrame) -> None:
-    finite = np.isfinite(forecasts[FORECAST_COLUMNS]).all(axis=1)
-    inside = forecasts["expected_excess_return"].between(forecasts["lower"], forecasts["upper"])
-    for sound, complaint in ((finite, "are not finite"), (inside, "lie outside their own interval")):
-        if not sound.all():
-            raise ModelError(
-                f"Forecasts of {(~sound).sum()} of {len(sound)} shares {complaint}.",
-                which=symbols[~sound].tolist(),
-                next_step="bist train (the model is broken), or promote an earlier version",
-            )
+def _require_sound(batch: pd.DataFrame) -> None:
+    _, bad = quarantine(batch, prediction_contract())
+    if len(bad):
+        rules = ", ".join(bad["rule"].unique())
+        raise ModelError(
+            f"Predictions of {len(bad)} of {len(batch)} shares break their contract: {rules}.",
+            which=bad["symbol"].tolist(),
+            next_step="bist train (the model is broken), or promote an earlier version",
+        )

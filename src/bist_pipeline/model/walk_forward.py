@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from bist_pipeline.config import Settings
+from bist_pipeline.contracts import FORECAST_COLUMNS
 from bist_pipeline.errors import InsufficientDataError
 from bist_pipeline.model import metrics
+from bist_pipeline.model.baselines import BASELINES, Task
 from bist_pipeline.model.pipeline import build_pipeline
+from bist_pipeline.model.search import tune
 from bist_pipeline.model.splits import Fold, PurgedWalkForward
+
+# The forecast that is published, its two learned members, and what they must beat.
+BLEND, LOW_VOLATILITY = "blend", "low_vol_126"
+MODELS = (BLEND, "lightgbm", "ridge", *BASELINES)
+# What the promotion gate compares.
+GATE_MODELS = (BLEND, LOW_VOLATILITY)
+VOLATILITY = "vol_126"
+_KEPT = ["session", "symbol", "tradable", "excess"]
 
 
 @dataclass(frozen=True)
@@ -25,12 +38,11 @@ class WalkForward:
     Parameters
     ----------
     forecasts : DataFrame
-        `session, symbol, tradable, excess` and the forecast columns, for every labelled share of the test
-        sessions, tradable or not.
+        From `forecast_fold`, of all folds: every labelled share of the test sessions, tradable or not.
     folds : tuple of Fold
         What each model was trained and tested on.
     metrics : dict
-        `metrics.summarise` of the tradable rows.
+        From `judge`, and `rank_ic_low_vol_126` of the same rows, NaN where no volatility is known.
     """
 
     forecasts: pd.DataFrame
@@ -41,7 +53,7 @@ class WalkForward:
 def run(
     examples: pd.DataFrame, columns: Sequence[str], *, sessions: NDArray[np.datetime64], settings: Settings
 ) -> WalkForward:
-    """Forecast every fold and judge the tradable rows.
+    """Forecast the folds that the promotion gate looks at, and judge the tradable rows.
 
     Parameters
     ----------
@@ -61,8 +73,13 @@ def run(
     """
     folds = plan_folds(examples, sessions=sessions, settings=settings)
     parts = [forecast_fold(examples, columns, fold, sessions=sessions, settings=settings) for fold in folds]
-    forecasts = pd.concat(parts, ignore_index=True)
-    return WalkForward(forecasts, folds, judge(forecasts, settings=settings))
+    return judge_folds(pd.concat(parts, ignore_index=True), folds, settings=settings)
+
+
+def judge_folds(forecasts: pd.DataFrame, folds: Sequence[Fold], *, settings: Settings) -> WalkForward:
+    """Judge the forecasts of all folds together, as `run` does."""
+    figures = {f"rank_ic_{LOW_VOLATILITY}": mean_rank_ic(forecasts, LOW_VOLATILITY)}
+    return WalkForward(forecasts, tuple(folds), judge(forecasts, settings=settings) | figures)
 
 
 def select_examples(
@@ -109,18 +126,33 @@ def select_examples(
 
 
 def plan_folds(
-    examples: pd.DataFrame, *, sessions: NDArray[np.datetime64], settings: Settings
+    examples: pd.DataFrame,
+    *,
+    sessions: NDArray[np.datetime64],
+    settings: Settings,
+    first_test: dt.date | None = None,
 ) -> tuple[Fold, ...]:
-    """Bounds of the folds that the settings ask for; parameters and errors as in `run`."""
-    splitter = PurgedWalkForward(
-        sessions,
-        n_splits=settings.validation.folds,
-        block_sessions=settings.validation.block_sessions,
-        horizon=settings.horizon_sessions,
-        embargo=settings.validation.embargo_sessions,
-        min_train_sessions=settings.validation.min_train_sessions,
-    )
-    return splitter.folds(examples["session"])
+    """Bounds of the folds; parameters and errors as in `run`.
+
+    With `first_test` everything is tested from that date to the last one with a known result; without, the
+    newest `validation.folds` blocks.
+    """
+    splits = settings.validation.folds if first_test is None else None
+    return _splitter(sessions, settings, n_splits=splits, first_test=first_test).folds(examples["session"])
+
+
+def earliest_test(examples: pd.DataFrame, *, sessions: NDArray[np.datetime64], settings: Settings) -> dt.date:
+    """First session of the first quarter of a year before which there is enough to train on.
+
+    A quarter's start, because results are read by year. Parameters as in `run`.
+    """
+    enough = _splitter(sessions, settings, n_splits=1).earliest(examples["session"])
+    quarter = pd.Timestamp(enough).to_period("Q")
+    begins = quarter.start_time if quarter.start_time.date() == enough else (quarter + 1).start_time
+    later = sessions[sessions >= np.datetime64(begins.date())]
+    known = np.datetime64(examples["session"].max(), "D")
+    start: dt.date = later[0].astype("datetime64[D]").item() if later.size and later[0] <= known else enough
+    return start
 
 
 def forecast_fold(
@@ -130,17 +162,65 @@ def forecast_fold(
     *,
     sessions: NDArray[np.datetime64],
     settings: Settings,
+    models: Collection[str] = GATE_MODELS,
 ) -> pd.DataFrame:
-    """Train on the fold's past, forecast its test block; parameters as in `run`.
+    """Train on the fold's past, forecast its test block; parameters and errors as in `run`.
 
-    Folds do not depend on each other: they may run in any order, or on different machines.
+    Folds do not depend on each other: they may run in any order, side by side, or on different machines.
+
+    Parameters
+    ----------
+    models : collection of str
+        Of `MODELS`, the ones to compute.
+
+    Returns
+    -------
+    DataFrame
+        One row a labelled share and session of the block: `session, symbol, tradable, excess`, the number of
+        the `fold`, raw `volatility` (NaN where there is none), a score for each model under its name, and the
+        blend's `expected_excess_return, lower, upper` if it is asked for.
     """
-    days = examples["session"]
-    past = examples[days <= pd.Timestamp(fold.train_last)]
-    block = examples[days.between(pd.Timestamp(fold.test_first), pd.Timestamp(fold.test_last))]
-    model = fit(past, columns, sessions=sessions, settings=settings)
-    forecasts: pd.DataFrame = model.predict(block)
-    return block[["session", "symbol", "tradable", "excess"]].join(forecasts)
+    past, block = _split(examples, fold)
+    forecasts = block[_KEPT].assign(fold=fold.number, volatility=block.get(VOLATILITY, np.nan))
+    if {BLEND, "lightgbm", "ridge"} & set(models):
+        known = _known(columns, past, block)
+        tuned = tune(past, known, sessions=sessions, settings=settings)
+        model = fit(past, known, sessions=sessions, settings=tuned)
+        forecasts = forecasts.join(_forecast(model, block, models))
+    task = Task(past, np.searchsorted(sessions, past["session"]), block, seed=fold.number)
+    scores = {name: BASELINES[name](task) for name in BASELINES if name in models}
+    return forecasts.assign(**scores)
+
+
+def rescore(
+    recipe: Pipeline,
+    examples: pd.DataFrame,
+    folds: Sequence[Fold],
+    *,
+    sessions: NDArray[np.datetime64],
+) -> pd.DataFrame:
+    """Scores that another model's recipe would have given in the same folds.
+
+    Parameters
+    ----------
+    recipe : Pipeline
+        Its columns and hyper-parameters are used; what it was fitted on is not.
+    examples, folds, sessions
+        As in `forecast_fold`.
+
+    Returns
+    -------
+    DataFrame
+        The rows of `forecast_fold`: `session, symbol, tradable, excess` and the forecast columns.
+    """
+    parts = []
+    for fold in folds:
+        past, block = _split(examples, fold)
+        model = clone(recipe).set_params(columns__columns=_known(recipe[0].columns, past, block))
+        position = np.searchsorted(sessions, past["session"])
+        model.fit(past, past["excess"], forecaster__groups=position)
+        parts.append(block[_KEPT].join(model.predict(block)))
+    return pd.concat(parts, ignore_index=True)
 
 
 def fit(
@@ -148,18 +228,69 @@ def fit(
 ) -> Pipeline:
     """Fit the pipeline on the tradable rows; parameters as in `run`."""
     rows = examples[examples["tradable"]]
-    model = build_pipeline(
+    position = np.searchsorted(sessions, rows["session"])
+    return build(columns, settings=settings).fit(rows, rows["excess"], forecaster__groups=position)
+
+
+def build(columns: Sequence[str], *, settings: Settings) -> Pipeline:
+    """Build the pipeline that `fit` fits."""
+    return build_pipeline(
         settings.training,
         columns,
         horizon=settings.horizon_sessions,
         embargo=settings.validation.embargo_sessions,
     )
-    position = np.searchsorted(sessions, rows["session"])
-    return model.fit(rows[list(columns)], rows["excess"], forecaster__groups=position)
 
 
 def judge(forecasts: pd.DataFrame, *, settings: Settings) -> dict[str, float]:
-    """Figures of the tradable rows of the forecasts of all folds."""
+    """Figures of the blend on the tradable rows of the forecasts of all folds."""
     lag = math.ceil(settings.horizon_sessions / settings.validation.sample_every)
-    tradable = forecasts[forecasts["tradable"]]
+    tradable = forecasts[forecasts["tradable"]].rename(columns={BLEND: "score"})
     return metrics.summarise(tradable, horizon=settings.horizon_sessions, lag=lag)
+
+
+def mean_rank_ic(forecasts: pd.DataFrame, model: str) -> float:
+    """Mean daily rank IC of one column of scores on the tradable rows; NaN where it has none."""
+    tradable = forecasts[forecasts["tradable"]]
+    return float(metrics.daily_rank_ic(tradable.assign(score=tradable[model])).mean())
+
+
+def _splitter(
+    sessions: NDArray[np.datetime64],
+    settings: Settings,
+    *,
+    n_splits: int | None,
+    first_test: dt.date | None = None,
+) -> PurgedWalkForward:
+    return PurgedWalkForward(
+        sessions,
+        n_splits=n_splits,
+        first_test=first_test,
+        block_sessions=settings.validation.block_sessions,
+        horizon=settings.horizon_sessions,
+        embargo=settings.validation.embargo_sessions,
+        min_train_sessions=settings.validation.min_train_sessions,
+    )
+
+
+def _split(examples: pd.DataFrame, fold: Fold) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tradable rows to learn from, and all rows to forecast."""
+    days = examples["session"]
+    past = examples[(days <= pd.Timestamp(fold.train_last)) & examples["tradable"]]
+    return past, examples[days.between(pd.Timestamp(fold.test_first), pd.Timestamp(fold.test_last))]
+
+
+def _known(columns: Sequence[str], past: pd.DataFrame, block: pd.DataFrame) -> list[str]:
+    # What no row of either side has (volumes, where a file has none at first) is no feature of this fold.
+    return [name for name in columns if past[name].notna().any() and block[name].notna().any()]
+
+
+def _forecast(model: Pipeline, block: pd.DataFrame, models: Collection[str]) -> pd.DataFrame:
+    forecasts = pd.DataFrame(index=block.index)
+    if BLEND in models:
+        forecasts = model.predict(block)[FORECAST_COLUMNS].rename(columns={"score": BLEND})
+    members = [name for name in ("lightgbm", "ridge") if name in models]
+    if members:
+        scores: pd.DataFrame = model[-1].score_members(model[:-1].transform(block))
+        forecasts = forecasts.join(scores[members])
+    return forecasts
