@@ -1,5 +1,7 @@
 """The schema on real servers: up, down, up, and nothing that the code knows and the migrations do not."""
 
+from pathlib import Path
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -11,21 +13,32 @@ from bist_pipeline.store.engine import begin, connect, open_engine
 from bist_pipeline.store.migrate import current_revision, downgrade, require_schema, script_location, upgrade
 from bist_pipeline.store.schema import REVISION, metadata
 
+VIEWS = list(Path(script_location()).glob("views/*.sql"))
 
-def test_up_down_up_leaves_exactly_the_tables_of_the_schema(database_url):
+
+def test_up_down_up_leaves_exactly_the_tables_and_views_of_the_schema(database_url):
     engine = open_engine(database_url)
 
     upgrade(engine)
     downgrade(engine, to="base")
     with connect(engine) as connection:
         assert set(inspect(connection).get_table_names()) == {"alembic_version"}
+        assert inspect(connection).get_view_names() == []
     upgrade(engine)
 
     with connect(engine) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
         assert set(inspect(connection).get_table_names()) == {*metadata.tables, "alembic_version"}
+        assert set(inspect(connection).get_view_names()) == {file.stem for file in VIEWS}
         assert current_revision(connection) == REVISION
+
+
+def test_every_view_says_who_reads_it():
+    assert len(VIEWS) >= 2
+    for file in VIEWS:
+        assert file.read_text(encoding="utf-8").startswith("-- ")
+        assert "-- Read by " in file.read_text(encoding="utf-8")
 
 
 def test_the_code_expects_the_newest_migration():

@@ -1,10 +1,5 @@
 """A batch is published whole or not at all, and a rerun replaces it: on every kind of database."""
 
-import datetime as dt
-import signal
-import subprocess
-import sys
-import textwrap
 import threading
 
 import pytest
@@ -12,122 +7,117 @@ from sqlalchemy import func, select
 
 from bist_pipeline.errors import DatabaseUnavailableError, StoreError
 from bist_pipeline.store.engine import connect, open_engine
-from bist_pipeline.store.migrate import upgrade
 from bist_pipeline.store.read import read_batch
-from bist_pipeline.store.schema import pipeline_runs, predictions, publications
-from bist_pipeline.store.write import Run, publish
+from bist_pipeline.store.schema import (
+    past_returns,
+    pipeline_runs,
+    predictions,
+    price_series,
+    publications,
+)
+from bist_pipeline.store.write import publish
+from tests.publishing import SESSION, batch, publish_score, published, run
 
-SESSION = dt.date(2024, 6, 28)
-SYMBOLS = [f"S{i:03}" for i in range(300)]
+pytestmark = pytest.mark.integration
 
-
-def run(run_id: str, *, session: dt.date = SESSION, rows: int = len(SYMBOLS)) -> Run:
-    return Run(
-        run_id=run_id,
-        source="files",
-        session=session,
-        rows=rows,
-        data_hash="d" * 16,
-        model_name="bist-rank-63s",
-        model_version="1",
-        code_version="0",
-        rank_ic=0.1,
-        finished_at=dt.datetime.now(dt.UTC),
-    )
+# As many as there are shares.
+ROWS = 300
+YESTERDAY = SESSION.replace(day=27)
 
 
-def batch(score: float) -> list[dict]:
-    return [
-        {
-            "symbol": symbol,
-            "horizon_sessions": 63,
-            "score": score,
-            "rank": i + 1,
-            "percentile": 1 - i / len(SYMBOLS),
-            "expected_excess_return": score,
-            "lower": score - 1,
-            "upper": score + 1,
-            "tradable": True,
-            "drivers": [{"feature": "vol_126", "contribution": 0.1, "value": 0.2}],
-            "model_name": "bist-rank-63s",
-            "model_version": "1",
-        }
-        for i, symbol in enumerate(SYMBOLS)
-    ]
+def put(engine, score, *, session=SESSION) -> None:
+    publish_score(engine, score, session=session, rows=ROWS)
 
 
-@pytest.fixture
-def engine(database_url):
-    engine = open_engine(database_url)
-    upgrade(engine)
-    yield engine
-    engine.dispose()
-
-
-def published_scores(engine) -> set[float]:
+def count(engine) -> dict[str, int]:
+    tables = (predictions, publications, pipeline_runs, past_returns, price_series)
     with connect(engine) as connection:
-        found = read_batch(connection)
-    assert found is not None
-    assert len(found.predictions) == len(SYMBOLS)
-    return {p.score for p in found.predictions}
+        return {t.name: connection.scalar(select(func.count()).select_from(t)) for t in tables}
 
 
-def test_a_rerun_of_a_session_replaces_and_never_adds(engine):
-    publish(engine, run("first"), batch(1.0))
-    publish(engine, run("first"), batch(1.0))
-    publish(engine, run("second"), batch(2.0))
+def test_a_rerun_of_a_session_replaces_and_never_adds(store):
+    put(store, 1.0)
+    once = count(store)
+    put(store, 1.0)
+    put(store, 2.0)
 
-    assert published_scores(engine) == {2.0}
-    with connect(engine) as connection:
-        for table, expected in ((predictions, len(SYMBOLS)), (publications, 1), (pipeline_runs, 1)):
-            assert connection.scalar(select(func.count()).select_from(table)) == expected
-
-
-def test_another_session_stands_beside_it_and_the_newest_is_current(engine):
-    publish(engine, run("new"), batch(2.0))
-    publish(engine, run("old", session=dt.date(2024, 6, 27)), batch(1.0))
-
-    assert published_scores(engine) == {2.0}
+    assert published(store, rows=ROWS) == 2.0
+    assert count(store) == once
+    assert once["predictions"] == ROWS
 
 
-def test_scores_come_back_to_the_last_bit(engine):
-    publish(engine, run("first"), batch(1 / 3))
+def test_an_older_session_stands_beside_the_newest_whose_closes_stay(store):
+    put(store, 2.0)
+    put(store, 1.0, session=YESTERDAY)
 
-    assert published_scores(engine) == {1 / 3}
+    assert published(store, rows=ROWS) == 2.0
+    with connect(store) as connection:
+        assert read_batch(connection).publication.session == SESSION
+        assert connection.scalars(select(past_returns.c.past_return).filter_by(session=YESTERDAY)).all() == [
+            1.0,
+            1.0,
+        ]
 
 
-def test_a_short_batch_is_refused_and_the_old_one_stays(engine):
-    publish(engine, run("first"), batch(1.0))
+def test_a_batch_without_prices_takes_those_of_the_batch_before_with_it(store):
+    put(store, 1.0)
+    publish(store, run("bare", rows=ROWS), batch(2.0, rows=ROWS))
+
+    assert count(store) == {
+        "predictions": ROWS,
+        "publications": 1,
+        "pipeline_runs": 1,
+        "past_returns": 0,
+        "price_series": 0,
+    }
+
+
+def test_scores_come_back_to_the_last_bit(store):
+    put(store, 1 / 3)
+
+    assert published(store, rows=ROWS) == 1 / 3
+
+
+def test_a_rerun_of_the_same_run_forgets_the_shares_it_no_longer_has(store):
+    publish(store, run("same", rows=ROWS), batch(1.0, rows=ROWS))
+    publish(store, run("same", rows=ROWS - 1), batch(1.0, rows=ROWS)[1:])
+
+    assert count(store)["predictions"] == ROWS - 1
+
+
+def test_a_short_batch_is_refused_and_the_old_one_stays(store):
+    put(store, 1.0)
 
     with pytest.raises(StoreError, match="300 of 301"):
-        publish(engine, run("second", rows=301), batch(2.0))
+        publish(store, run("second", rows=ROWS + 1), batch(2.0, rows=ROWS))
 
-    assert published_scores(engine) == {1.0}
+    assert published(store, rows=ROWS) == 1.0
 
 
-def test_a_row_the_database_refuses_leaves_the_old_batch(engine):
-    publish(engine, run("first"), batch(1.0))
-    doubled = [*batch(2.0), batch(2.0)[0]]
+def test_a_row_the_database_refuses_leaves_the_old_batch(store):
+    put(store, 1.0)
+    doubled = [*batch(2.0, rows=ROWS), batch(2.0)[0]]
 
     with pytest.raises(StoreError):
-        publish(engine, run("second", rows=301), doubled)
+        publish(store, run("second", rows=ROWS + 1), doubled)
 
-    assert published_scores(engine) == {1.0}
+    assert published(store, rows=ROWS) == 1.0
 
 
-def test_readers_see_a_whole_batch_while_a_writer_replaces_it(engine):
-    publish(engine, run("0"), batch(0.0))
+def test_readers_see_a_whole_batch_while_a_writer_replaces_it(store):
+    put(store, 0.0)
     done = threading.Event()
     seen: list[set[float]] = []
 
     def read_on():
         while not done.is_set():
-            seen.append(published_scores(engine))
+            with connect(store) as connection:
+                seen.append({p.score for p in read_batch(connection).predictions})
 
     reader = threading.Thread(target=read_on)
     reader.start()
     for i in range(1, 11):
-        publish(engine, run(str(i)), batch(float(i)))
+        put(store, float(i))
     done.set()
     reader.join()
 
@@ -135,40 +125,11 @@ def test_readers_see_a_whole_batch_while_a_writer_replaces_it(engine):
     assert all(len(scores) == 1 for scores in seen)
 
 
-def test_a_writer_killed_in_the_middle_leaves_the_old_batch(engine, database_url):
-    publish(engine, run("first"), batch(1.0))
-    script = f"""
-        import sys, time
-        sys.path.insert(0, {str(__file__.rsplit("/", 1)[0])!r})
-        import test_publish as t
-        import bist_pipeline.store.write as write
-
-        def stop_here(*args, **kwargs):
-            print("inside", flush=True)
-            time.sleep(60)
-
-        engine = t.open_engine({database_url!r})
-        real = write.insert
-        write.insert = lambda table: stop_here() if table is t.publications else real(table)
-        t.publish(engine, t.run("second"), t.batch(2.0))
-    """
-    command = [sys.executable, "-c", textwrap.dedent(script)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout is not None
-        assert writer.stdout.readline().strip() == "inside"
-        assert published_scores(engine) == {1.0}
-        writer.send_signal(signal.SIGKILL)
-
-    assert published_scores(engine) == {1.0}
-    publish(engine, run("third"), batch(3.0))
-    assert published_scores(engine) == {3.0}
-
-
 @pytest.mark.parametrize(
     "url", ["mysql+mysqldb://nobody@127.0.0.1:1/bist", "sqlite:////nowhere/at/all/bist.db"]
 )
 def test_a_database_out_of_reach_is_named_quickly(url):
     with pytest.raises(DatabaseUnavailableError, match=r"127\.0\.0\.1:1|/nowhere") as caught:
-        publish(open_engine(url), run("first"), batch(1.0))
+        put(open_engine(url), 1.0)
 
     assert "BIST_DATABASE_URL" in caught.value.next_step

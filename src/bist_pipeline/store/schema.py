@@ -29,7 +29,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 
 # The Alembic revision this code reads and writes; `bist db upgrade` brings a database to it.
-REVISION = "0005"
+REVISION = "0006"
 
 COLLATION = "utf8mb4_bin"
 
@@ -74,6 +74,7 @@ def _table(name: str, *items: Column | Index) -> Table:  # type: ignore[type-arg
 _SOURCE = String(16)
 _SYMBOL = String(16)
 _RUN = String(64)
+_RANKING = String(32)
 
 sessions = _table(
     "sessions",
@@ -113,6 +114,8 @@ pipeline_runs = _table(
     Column("session", Date, nullable=False),
     Column("rows", Integer, nullable=False),
     Column("data_hash", String(64), nullable=False, comment="content hash of the prices the run saw"),
+    Column("facts_hash", String(64), nullable=False, server_default="", comment="of reported figures"),
+    Column("calendar_hash", String(64), nullable=False, server_default="", comment="of the sessions"),
     Column("model_name", String(100), nullable=False),
     Column("model_version", String(20), nullable=False),
     Column("code_version", String(40), nullable=False),
@@ -158,15 +161,56 @@ realized_returns = _table(
     Column("excess_return", Double, nullable=False, comment="fraction over the universe median"),
 )
 
-scorecards = _table(
-    "scorecards",
+past_returns = _table(
+    "past_returns",
+    Column("source", _SOURCE, primary_key=True),
+    Column("session", Date, primary_key=True, comment="published session, the end of the window"),
+    Column("window_sessions", Integer, primary_key=True, comment="5, 21, 63, 126 or 252"),
+    Column("symbol", _SYMBOL, primary_key=True),
+    Column("past_return", Double, nullable=False, comment="fraction over the window, adjusted"),
+    Column("excess_return", Double, comment="over the universe median; null where no share was tradable"),
+)
+
+price_series = _table(
+    "price_series",
+    Column("source", _SOURCE, primary_key=True),
+    Column("symbol", _SYMBOL, primary_key=True),
+    Column("session", Date, nullable=False, comment="newest published session, the end of every series"),
+    Column("closes", JSON, nullable=False, comment="[[session, adjusted close in TRY], ...], oldest first"),
+)
+
+judged_sessions = _table(
+    "judged_sessions",
     Column("source", _SOURCE, primary_key=True),
     Column("session", Date, primary_key=True, comment="session of the judged predictions"),
     Column("horizon_sessions", Integer, primary_key=True),
-    Column("symbols", Integer, nullable=False),
+    Column("model", _RANKING, primary_key=True, comment="published, or the baseline of that name"),
+    Column("run_id", _RUN, nullable=False, comment="the batch that was judged"),
+    Column("symbols", Integer, nullable=False, comment="tradable shares with a result"),
     Column("rank_ic", Double, comment="null where all scores or all results are equal"),
-    Column("coverage", Double, nullable=False, comment="share of results inside the 80 % interval"),
+    Column("coverage", Double, comment="share of results inside the 80 % interval; null for baselines"),
     Column("matured_on", Date, nullable=False),
+)
+
+scorecards = _table(
+    "scorecards",
+    Column("source", _SOURCE, primary_key=True),
+    Column("session", Date, primary_key=True, comment="the newest session whose closes were known"),
+    Column("horizon_sessions", Integer, primary_key=True),
+    Column("window_sessions", Integer, primary_key=True, comment="21, 63 or 252 judged sessions"),
+    Column("model", _RANKING, primary_key=True, comment="published, or the baseline of that name"),
+    Column("judged", Integer, nullable=False, comment="judged sessions there are, at most the window"),
+    Column("first_session", Date, nullable=False, comment="oldest of them"),
+    Column("last_session", Date, nullable=False, comment="newest of them"),
+    Column("lag_sessions", Integer, nullable=False, comment="from last_session to session"),
+    Column("symbols", Integer, nullable=False, comment="results of tradable shares"),
+    Column("rank_ic", Double, nullable=False, comment="mean daily rank IC"),
+    Column("lower", Double, nullable=False, comment="95 % interval of the mean"),
+    Column("upper", Double, nullable=False),
+    Column("independent", Double, nullable=False, comment="results without overlap that this is worth"),
+    Column("coverage", Double, comment="share of results inside the 80 % interval; null for baselines"),
+    Column("skill", String(16), nullable=False, comment="proven (lower > 0) or unproven"),
+    Column("verdict", JSON, nullable=False, comment="the same in a sentence: {en, tr}"),
 )
 
 model_decisions = _table(
@@ -202,4 +246,79 @@ drift_features = _table(
     Column("distance", Double, comment="KS distance between the newest window and the training window"),
     Column("typical", Double, comment="median distance of the same check on past sessions"),
     Column("record", Double, comment="largest distance of the same check on past sessions"),
+    Column("median_then", Double, comment="of the raw values in the training window"),
+    Column("median_now", Double, comment="of the raw values in the newest window"),
+    Column("iqr_then", Double, comment="interquartile range in the training window"),
+    Column("iqr_now", Double, comment="interquartile range in the newest window"),
+    Column("missing_then", Double, comment="share of missing values in the training window"),
+    Column("missing_now", Double, comment="share of missing values in the newest window"),
+    Column("psi", Double, comment="effect size; no alarm hangs on it"),
+    Column("wasserstein", Double, comment="effect size; no alarm hangs on it"),
+)
+
+drift_checks = _table(
+    "drift_checks",
+    Column("source", _SOURCE, primary_key=True),
+    Column("session", Date, primary_key=True),
+    Column("check_name", String(32), primary_key=True),
+    Column("status", String(24), nullable=False),
+    Column("statistic", Double),
+    Column("p_value", Double, comment="how often a quiet market shows as much"),
+    Column("threshold", Double, comment="where the alarm begins"),
+    Column("record", Double, comment="largest of the sessions compared with"),
+    Column("action", String(200), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("model_version", String(20), nullable=False, comment="empty where no model is concerned"),
+    Column("checked_at", UTCDateTime, nullable=False),
+)
+
+drift_calibrations = _table(
+    "drift_calibrations",
+    Column("source", _SOURCE, primary_key=True),
+    Column("model_name", String(100), primary_key=True),
+    Column("model_version", String(20), primary_key=True),
+    Column("session", Date, nullable=False, comment="the model was trained at; nothing in it is newer"),
+    Column("trained_until", Date, nullable=False, comment="last session of the training rows"),
+    Column("features", JSON, nullable=False, comment="names of the watched features, in order"),
+    Column("features_hash", String(16), nullable=False),
+    Column("content_hash", String(16), nullable=False, comment="of the file"),
+    Column("file", String(200), nullable=False, comment="path in the lake"),
+    Column("replays", Integer, nullable=False, comment="past weeks, for a champion in its first quarter"),
+    Column("record_sessions", Integer, nullable=False, comment="pairs of sessions in the daily record"),
+    Column("daily_ic", Double, comment="mean rank IC with the next session, before the model"),
+    Column("built_at", UTCDateTime, nullable=False),
+)
+
+drift_episodes = _table(
+    "drift_episodes",
+    Column("source", _SOURCE, primary_key=True),
+    Column("check_name", String(32), primary_key=True),
+    Column("status", String(24), primary_key=True),
+    Column("opened_on", Date, primary_key=True),
+    Column("last_seen", Date, nullable=False),
+    Column("closed_on", Date, comment="null while it lasts"),
+    Column("cause", Text, nullable=False),
+    Column("urgency", String(40), nullable=False),
+    Column("runbook", String(300), nullable=False),
+    Column("model_version", String(20), nullable=False),
+    Column("alerted_at", UTCDateTime, comment="null until people were told"),
+)
+
+drift_releases = _table(
+    "drift_releases",
+    Column("source", _SOURCE, primary_key=True),
+    Column("session", Date, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("message", Text, nullable=False, comment="what the break check had said"),
+    Column("released_at", UTCDateTime, nullable=False),
+)
+
+retrain_requests = _table(
+    "retrain_requests",
+    Column("source", _SOURCE, primary_key=True),
+    Column("session", Date, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("forced", Boolean, nullable=False, comment="asked for by a person"),
+    Column("requested_at", UTCDateTime, nullable=False),
+    Column("answered_by", String(20), comment="model version that was calibrated next; null while open"),
 )

@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, and_, delete, func, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from bist_pipeline.calendar import Session
 from bist_pipeline.errors import StoreError
-from bist_pipeline.store.engine import begin
+from bist_pipeline.store.bulk import Row as Row
+from bist_pipeline.store.bulk import insert_rows, upsert_rows
+from bist_pipeline.store.engine import again_if_busy, begin
 from bist_pipeline.store.schema import (
     data_health,
     drift_features,
     drift_runs,
     model_decisions,
+    past_returns,
     pipeline_runs,
     predictions,
+    price_series,
     publications,
-    realized_returns,
-    scorecards,
     securities,
     sessions,
 )
-
-Row = Mapping[Any, Any]
-_CHUNK = 10_000
 
 
 @dataclass(frozen=True)
@@ -44,18 +55,36 @@ class Run:
     code_version: str
     rank_ic: float | None
     finished_at: dt.datetime
+    facts_hash: str = ""
+    calendar_hash: str = ""
+
+
+@dataclass(frozen=True)
+class History:
+    """What is published beside the ranks: rows of `past_returns` and of `price_series`, as `publish` adds to.
+
+    Both lack `source` and `session`. A source without prices has none of either.
+    """
+
+    returns: Sequence[Row] = ()
+    series: Sequence[Row] = ()
+
+
+_NO_HISTORY = History()
 
 
 def replace_rows(connection: Connection, table: Table, rows: Sequence[Row], **scope: Any) -> None:
     """Make `rows` the only rows of `table` within `scope` (column = value); the caller commits."""
-    connection.execute(
-        delete(table).where(and_(True, *(table.c[name] == value for name, value in scope.items())))
-    )
-    for start in range(0, len(rows), _CHUNK):
-        connection.execute(insert(table), [{**row, **scope} for row in rows[start : start + _CHUNK]])
+    connection.execute(delete(table).where(and_(True, *_equal(table, scope))))
+    insert_rows(connection, table, [{**row, **scope} for row in rows])
 
 
-def publish(engine: Engine, run: Run, batch: Sequence[Row]) -> None:
+def _equal(table: Table, scope: Row) -> list[ColumnElement[bool]]:
+    return [table.c[name] == value for name, value in scope.items()]
+
+
+@again_if_busy
+def publish(engine: Engine, run: Run, batch: Sequence[Row], *, history: History = _NO_HISTORY) -> None:
     """Store a batch and make it the published one of its session: readers see all of it or none.
 
     Parameters
@@ -66,6 +95,9 @@ def publish(engine: Engine, run: Run, batch: Sequence[Row]) -> None:
         Source and session decide what the batch replaces.
     batch : sequence of mapping
         Rows of `predictions` without `run_id` and `session`.
+    history : History
+        What the shares did up to the session. Series are kept for the newest published session only: a
+        rerun of an older one leaves them.
 
     Raises
     ------
@@ -75,18 +107,48 @@ def publish(engine: Engine, run: Run, batch: Sequence[Row]) -> None:
         If it cannot be reached; the batch before stays published.
     """
     scope: dict[str, Any] = {"source": run.source, "session": run.session}
-    runs = select(pipeline_runs.c.run_id).filter_by(**scope)
+    ours = {"run_id": run.run_id, "session": run.session}
     with begin(engine) as connection:
-        # The pointer goes first and comes back last, because predictions of the old run hang on it.
-        connection.execute(delete(publications).filter_by(**scope))
-        connection.execute(delete(predictions).where(predictions.c.run_id.in_(runs)))
-        replace_rows(connection, pipeline_runs, [asdict(run)], **scope)
-        replace_rows(connection, predictions, batch, run_id=run.run_id, session=run.session)
-        stored = connection.scalar(select(func.count()).where(predictions.c.run_id == run.run_id))
-        if stored != run.rows:
-            raise StoreError(f"The database took {stored} of {run.rows} predictions for {run.session}.")
+        newest = _lock(connection, run.source)
+        upsert_rows(connection, pipeline_runs, [asdict(run)])
+        upsert_rows(connection, predictions, [{**row, **ours} for row in batch])
+        _check_stored(connection, run, batch)
+        replace_rows(connection, past_returns, history.returns, **scope)
+        if newest is None or newest <= run.session:
+            series = [{**row, "session": run.session} for row in history.series]
+            replace_rows(connection, price_series, series, source=run.source)
         pointer = {**scope, "run_id": run.run_id, "published_at": run.finished_at}
-        connection.execute(insert(publications), pointer)
+        upsert_rows(connection, publications, [pointer])
+        # What the pointer has left goes last: until here it hung on the run that is replaced.
+        replaced = and_(pipeline_runs.c.run_id != run.run_id, *_equal(pipeline_runs, scope))
+        connection.execute(delete(pipeline_runs).where(replaced))
+
+
+def _lock(connection: Connection, source: str) -> dt.date | None:
+    """Return the newest published session of a source; other writers of the source wait from here on.
+
+    SQLite lets them wait at the first row written, and this one writes before it reads for that reason.
+    """
+    mine = publications.c.source == source
+    if connection.dialect.name == "sqlite":
+        connection.execute(update(publications).where(mine).values(source=source))
+    newest: dt.date | None = connection.scalar(
+        select(func.max(publications.c.session)).where(mine).with_for_update()
+    )
+    return newest
+
+
+def _check_stored(connection: Connection, run: Run, batch: Sequence[Row]) -> None:
+    """Remove shares that only an earlier version of the same run had, and count what is there."""
+    mine = predictions.c.run_id == run.run_id
+    stored = connection.scalar(select(func.count()).where(mine))
+    if stored is not None and stored > len(batch):
+        symbols = set(connection.scalars(select(predictions.c.symbol).where(mine)))
+        gone = [{"gone": symbol} for symbol in symbols - {row["symbol"] for row in batch}]
+        connection.execute(delete(predictions).where(mine, predictions.c.symbol == bindparam("gone")), gone)
+        stored -= len(gone)
+    if not stored == len(batch) == run.rows:
+        raise StoreError(f"The database took {stored} of {run.rows} predictions for {run.session}.")
 
 
 def write_sessions(engine: Engine, calendar: Iterable[Session]) -> None:
@@ -119,16 +181,6 @@ def write_decision(engine: Engine, row: Row) -> None:
     """Append one promotion decision; decisions are never changed."""
     with begin(engine) as connection:
         connection.execute(insert(model_decisions), dict(row))
-
-
-def write_results(
-    engine: Engine, source: str, session: dt.date, results: Sequence[Row], scorecard: Row
-) -> None:
-    """Store what became of the predictions of one session, and how well they ranked it."""
-    scope = {"source": source, "session": session}
-    with begin(engine) as connection:
-        replace_rows(connection, realized_returns, results, **scope)
-        replace_rows(connection, scorecards, [scorecard], **scope)
 
 
 def write_drift(engine: Engine, source: str, session: dt.date, run: Row, features: Sequence[Row]) -> None:

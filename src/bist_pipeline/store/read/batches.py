@@ -1,8 +1,8 @@
-"""What readers ask of the database: one published batch, whole, and how old it is.
+"""One published batch, whole or the asked part of it.
 
 A batch is read by one statement that starts at the row of `publications`, so that whoever reads while a
 writer replaces a session gets all of the old batch or all of the new one, at any isolation level that
-reads committed data. The *current* source is the one that published last; its newest session is current.
+reads committed data.
 """
 
 from __future__ import annotations
@@ -16,20 +16,8 @@ from typing import Any
 from sqlalchemy import CTE, ColumnElement, Connection, RowMapping, Subquery, and_, func, select, true
 
 from bist_pipeline.contracts import UNKNOWN_SECTOR, Kind, kind_of
-from bist_pipeline.errors import SchemaRevisionError
-from bist_pipeline.store.migrate import current_revision
-from bist_pipeline.store.schema import (
-    REVISION,
-    data_health,
-    drift_runs,
-    model_decisions,
-    pipeline_runs,
-    predictions,
-    publications,
-    scorecards,
-    securities,
-    sessions,
-)
+from bist_pipeline.store.read.publications import current_source
+from bist_pipeline.store.schema import pipeline_runs, predictions, publications, securities
 
 
 @dataclass(frozen=True)
@@ -85,42 +73,6 @@ class Batch:
     matched: int
 
 
-@dataclass(frozen=True)
-class Freshness:
-    """Newest published session against the newest one whose prices are final.
-
-    `published` is None where nothing is published. `age_sessions` counts the closed sessions after it up to
-    `expected`; both are None where the stored calendar has ended, so that nobody can say how old a batch is.
-    """
-
-    published: dt.date | None
-    expected: dt.date | None
-    age_sessions: int | None
-
-
-def check_revision(connection: Connection) -> None:
-    """Make sure that the schema is the one this code reads.
-
-    Raises
-    ------
-    SchemaRevisionError
-        If the database was never migrated, or is at another revision.
-    """
-    revision = current_revision(connection)
-    if revision is None:
-        raise SchemaRevisionError(
-            "The database is empty.",
-            consequence="Nothing can be read.",
-            next_step="bist run (it creates the tables)",
-        )
-    if revision != REVISION:
-        raise SchemaRevisionError(
-            f"The database schema has revision {revision}; this version reads {REVISION}.",
-            consequence="Nothing can be read.",
-            next_step="bist db upgrade (an older schema), or update bist_pipeline (a newer one)",
-        )
-
-
 def read_batch(
     connection: Connection,
     *,
@@ -168,12 +120,6 @@ def read_batch(
     return _as_batch(found) if found else None
 
 
-def read_published_sessions(connection: Connection) -> list[dt.date]:
-    """Return the published sessions of the current source, oldest first."""
-    found = select(publications.c.session).where(publications.c.source == _current_source())
-    return list(connection.scalars(found.order_by(publications.c.session)))
-
-
 def read_symbols(connection: Connection, run_id: str) -> list[str]:
     """Return the symbols of a run in alphabetical order."""
     found = select(predictions.c.symbol).where(predictions.c.run_id == run_id)
@@ -187,95 +133,8 @@ def read_sectors(connection: Connection, run_id: str) -> list[str]:
     return sorted(connection.scalars(found))
 
 
-def read_freshness(connection: Connection, *, now: dt.datetime) -> Freshness:
-    """Compare the current publication with the stored calendar at the aware time `now`."""
-    mine = publications.c.source == _current_source()
-    published = select(func.max(publications.c.session)).where(mine).scalar_subquery()
-    closed = sessions.c.cutoff <= now
-    row = connection.execute(
-        select(
-            published.label("published"),
-            select(func.max(sessions.c.session)).where(closed).scalar_subquery().label("expected"),
-            select(func.count()).where(closed, sessions.c.session > published).scalar_subquery().label("age"),
-            select(func.max(sessions.c.cutoff)).scalar_subquery().label("calendar_end"),
-        )
-    ).one()
-    if row.calendar_end is None or row.calendar_end <= now:
-        return Freshness(row.published, None, None)
-    return Freshness(row.published, row.expected, row.age)
-
-
-def read_drift_status(connection: Connection, source: str, session: dt.date) -> str | None:
-    """Return the drift verdict of one session and its first reason; None where it was not checked."""
-    row = connection.execute(
-        select(drift_runs.c.status, drift_runs.c.summary).filter_by(source=source, session=session)
-    ).one_or_none()
-    return None if row is None else f"{row.status}, {row.summary.partition(chr(10))[0]}"
-
-
-def read_reasons(connection: Connection, publication: Publication) -> list[str]:
-    """Return why the model behind a batch was taken into use, sentence by sentence."""
-    decisions = model_decisions.c
-    reasons = connection.scalar(
-        select(decisions.reasons)
-        .filter_by(
-            source=publication.source,
-            model_name=publication.model.name,
-            challenger_version=publication.model.version,
-        )
-        .order_by(decisions.id.desc())
-        .limit(1)
-    )
-    return (reasons or "").splitlines()
-
-
-def read_health(connection: Connection, source: str, session: dt.date) -> Mapping[str, Any] | None:
-    """Return the row of `data_health` of one session; None where it was not checked."""
-    found = connection.execute(select(data_health).filter_by(source=source, session=session))
-    row = found.mappings().one_or_none()
-    return None if row is None else dict(row)
-
-
-def read_newest_publication(connection: Connection, source: str) -> dt.date | None:
-    """Return the newest published session of a source; None where nothing is published."""
-    newest: dt.date | None = connection.scalar(
-        select(func.max(publications.c.session)).where(publications.c.source == source)
-    )
-    return newest
-
-
-def read_sector_of(connection: Connection, source: str) -> dict[str, str]:
-    """Return the sector of every share of a source."""
-    found = select(securities.c.symbol, securities.c.sector).filter_by(source=source)
-    return {row.symbol: row.sector for row in connection.execute(found)}
-
-
-def read_unjudged(
-    connection: Connection, source: str, *, horizon: int, until: dt.date
-) -> list[dict[str, Any]]:
-    """Read the published forecasts of sessions up to `until` that have no scorecard yet."""
-    judged = select(scorecards.c.session).filter_by(source=source, horizon_sessions=horizon)
-    found = connection.execute(
-        select(*(predictions.c[name] for name in ("session", "symbol", "score", "lower", "upper")))
-        .join(publications, publications.c.run_id == predictions.c.run_id)
-        .where(
-            publications.c.source == source,
-            publications.c.session <= until,
-            publications.c.session.not_in(judged),
-            predictions.c.horizon_sessions == horizon,
-        )
-        .order_by(publications.c.session, predictions.c.rank)
-    )
-    return [dict(row) for row in found.mappings()]
-
-
 _SECTOR = func.coalesce(securities.c.sector, UNKNOWN_SECTOR)
 _STORED = [field.name for field in fields(Prediction) if field.name in predictions.c]
-
-
-def _current_source() -> ColumnElement[str]:
-    newest = publications.alias("newest")
-    return select(newest.c.source).order_by(newest.c.published_at.desc()).limit(1).scalar_subquery()
 
 
 def _is_listing(source: ColumnElement[str]) -> ColumnElement[bool]:
@@ -296,7 +155,7 @@ def _head(session: dt.date | None) -> CTE:
             of_batch(func.max(predictions.c.horizon_sessions)).label("horizon_sessions"),
         )
         .join(pipeline_runs)
-        .where(publications.c.source == _current_source())
+        .where(publications.c.source == current_source())
         .order_by(publications.c.session.desc())
         .limit(1)
     )

@@ -1,0 +1,92 @@
+"""What the drift checks found, session by session."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, fields
+
+from sqlalchemy import Connection, func, select
+
+from bist_pipeline.store.schema import drift_checks, drift_features, drift_runs
+
+
+@dataclass(frozen=True)
+class DriftRun:
+    """The verdict of one session; the reference is what the champion learned from."""
+
+    session: dt.date
+    status: str
+    summary: str
+    reference_first: dt.date | None
+    reference_last: dt.date | None
+    model_version: str
+    checked_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class DriftCheck:
+    """What one check said; see the table `drift_checks`."""
+
+    session: dt.date
+    check_name: str
+    status: str
+    statistic: float | None
+    p_value: float | None
+    threshold: float | None
+    record: float | None
+    action: str
+    message: str
+
+
+@dataclass(frozen=True)
+class DriftFeature:
+    """One feature then, in the training window, and now; see the table `drift_features`."""
+
+    feature: str
+    distance: float | None
+    typical: float | None
+    record: float | None
+    median_then: float | None
+    median_now: float | None
+    missing_then: float | None
+    missing_now: float | None
+
+
+def read_drift_runs(
+    connection: Connection, source: str, *, before: dt.date | None = None, limit: int
+) -> list[DriftRun]:
+    """Read the verdicts of a source, newest session first, `before` excluded."""
+    found = select(*(drift_runs.c[field.name] for field in fields(DriftRun))).filter_by(source=source)
+    if before is not None:
+        found = found.where(drift_runs.c.session < before)
+    newest_first = found.order_by(drift_runs.c.session.desc()).limit(limit)
+    return [DriftRun(**row) for row in connection.execute(newest_first).mappings()]
+
+
+def read_newest_checks(connection: Connection, source: str, *, until: dt.date, rows: int) -> list[DriftCheck]:
+    """Read what every check said last, up to a session; weekly ones may be older. Looks at `rows` rows."""
+    found = select(*(drift_checks.c[field.name] for field in fields(DriftCheck)))
+    mine = found.where(drift_checks.c.source == source, drift_checks.c.session <= until)
+    ordered = mine.order_by(drift_checks.c.session.desc(), drift_checks.c.check_name).limit(rows)
+    newest: dict[str, DriftCheck] = {}
+    for row in connection.execute(ordered).mappings():
+        newest.setdefault(row["check_name"], DriftCheck(**row))
+    return list(newest.values())
+
+
+def read_drift_features(connection: Connection, source: str, session: dt.date) -> list[DriftFeature]:
+    """Read how far every feature was away when that was last measured up to a session, the farthest first."""
+    mine = drift_features.c.source == source
+    measured = select(func.max(drift_features.c.session)).where(mine, drift_features.c.session <= session)
+    found = select(*(drift_features.c[field.name] for field in fields(DriftFeature)))
+    rows = found.where(mine, drift_features.c.session == measured.scalar_subquery())
+    farthest_first = rows.order_by(drift_features.c.distance.desc(), drift_features.c.feature)
+    return [DriftFeature(**row) for row in connection.execute(farthest_first).mappings()]
+
+
+def read_drift_status(connection: Connection, source: str, session: dt.date) -> str | None:
+    """Return the drift verdict of one session and its first reason; None where it was not checked."""
+    row = connection.execute(
+        select(drift_runs.c.status, drift_runs.c.summary).filter_by(source=source, session=session)
+    ).one_or_none()
+    return None if row is None else f"{row.status}, {row.summary.partition(chr(10))[0]}"

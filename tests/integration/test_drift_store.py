@@ -1,0 +1,196 @@
+"""Drift in real databases, alerts over real sockets, and calibrations that come back as they were."""
+
+import datetime as dt
+import json
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from socketserver import StreamRequestHandler, TCPServer
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bist_pipeline.alerts import Alert, send
+from bist_pipeline.config import AlertSettings, Settings
+from bist_pipeline.drift.calibration import build_calibration, from_bytes, to_bytes
+from bist_pipeline.drift.status import Check, Status
+from bist_pipeline.errors import DriftInputError
+from bist_pipeline.stages.watch import record
+from bist_pipeline.store.drift import (
+    RetrainRequest,
+    StoredCalibration,
+    read_calibration,
+    read_checks,
+    read_episodes,
+    read_requests,
+    write_calibration,
+    write_request,
+)
+from bist_pipeline.store.engine import connect, open_engine
+from bist_pipeline.store.migrate import upgrade
+
+FRIDAY, MONDAY = dt.date(2024, 6, 28), dt.date(2024, 7, 1)
+NOW = dt.datetime(2024, 7, 1, 18, tzinfo=dt.UTC)
+ALERT = Alert("files", "break", "RED", "before the next session", str(FRIDAY), "Türkçe: ölçü", "Look.")
+
+
+@pytest.fixture
+def store(database_url):
+    engine = open_engine(database_url)
+    upgrade(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def webhook():
+    """A server that keeps what it is sent."""
+    received: list[dict] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/hook", received
+        server.shutdown()
+
+
+@pytest.fixture
+def mail():
+    """A mail server that keeps what it is sent."""
+    received: list[str] = []
+
+    class Handler(StreamRequestHandler):
+        def handle(self):
+            self.wfile.write(b"220 here\r\n")
+            while (line := self.rfile.readline().strip()) and not line.upper().startswith(b"QUIT"):
+                if line.upper() == b"DATA":
+                    self.wfile.write(b"354 go on\r\n")
+                    lines = iter(self.rfile.readline, b".\r\n")
+                    received.append(b"".join(lines).decode())
+                self.wfile.write(b"250 ok\r\n")
+            self.wfile.write(b"221 bye\r\n")
+
+    with TCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1], received
+        server.shutdown()
+
+
+def found(status: Status, name: str = "break", message: str = "something") -> Check:
+    return Check(name, status, 2.0, None, 1.5, "look", message, record=0.1)
+
+
+def test_an_alert_arrives_by_webhook_and_mail_with_urgency_cause_and_runbook(webhook, mail):
+    url, posted = webhook
+    port, mailed = mail
+    everywhere = AlertSettings(
+        webhook_url=url, smtp_host="127.0.0.1", smtp_port=port, mail_to=("ops@example.org",)
+    )
+
+    assert send(ALERT, everywhere) == []
+
+    assert posted[0]["cause"] == "Türkçe: ölçü"
+    assert all(words in posted[0]["text"] for words in ("before the next session", "What to do: Look."))
+    assert "Subject: [RED] files: break since 2024-06-28" in mailed[0]
+    assert "To: ops@example.org" in mailed[0]
+
+
+def test_a_channel_that_fails_stops_nothing_and_is_named():
+    failures = send(ALERT, AlertSettings(webhook_url="http://127.0.0.1:1/", timeout_seconds=1))
+
+    assert len(failures) == 1
+    assert failures[0].startswith("webhook: ")
+
+
+def test_one_message_per_episode_however_often_and_in_whatever_order_checks_are_made(
+    store, webhook, tmp_path
+):
+    url, posted = webhook
+    settings = Settings(home=tmp_path, source="files", alerts=AlertSettings(webhook_url=url))
+    for session in (FRIDAY, FRIDAY, MONDAY, FRIDAY):
+        assert record(settings, store, session, [found(Status.AMBER)]) == ()
+
+    assert len(posted) == 1
+    with connect(store) as connection:
+        (episode,) = read_episodes(connection, "files")
+        assert len(read_checks(connection, "files")) == 2
+    assert (episode.opened_on, episode.last_seen, episode.closed_on) == (FRIDAY, MONDAY, None)
+    assert episode.alerted_at is not None
+
+    record(settings, store, MONDAY, [found(Status.RED)])
+    assert [message["status"] for message in posted] == ["AMBER", "RED"]
+
+
+def test_an_alert_that_did_not_arrive_is_sent_with_the_next_checks(store, webhook, tmp_path):
+    url, posted = webhook
+    settings = Settings(
+        home=tmp_path, source="files", alerts=AlertSettings(webhook_url="http://127.0.0.1:1/")
+    )
+    (failure,) = record(settings, store, FRIDAY, [found(Status.RED)])
+    assert "break by webhook" in failure
+
+    mended = settings.model_copy(update={"alerts": AlertSettings(webhook_url=url)})
+    assert record(mended, store, MONDAY, [found(Status.OK)]) == ()
+    assert [message["since"] for message in posted] == [str(FRIDAY)]
+
+
+def test_a_new_calibration_answers_the_requests_before_it(store):
+    request = RetrainRequest(FRIDAY, "drifted", False, NOW, None)
+    assert write_request(store, "files", request)
+    assert not write_request(store, "files", replace(request, reason="again"))
+    assert write_request(store, "files", replace(request, session=MONDAY, forced=True))
+    calibration = StoredCalibration(
+        *("bist-rank-63s", "2", FRIDAY, FRIDAY, ["beta_252", "vol_126"], "a" * 16, "b" * 16, "drift/x.npz"),
+        *(104, 504, 0.02, NOW),
+    )
+
+    write_calibration(store, "files", calibration)
+
+    with connect(store) as connection:
+        known = read_calibration(connection, "files", name="bist-rank-63s", version="2")
+        requests = read_requests(connection, "files")
+    assert known == calibration
+    assert [(r.session, r.reason, r.answered_by) for r in requests] == [
+        (FRIDAY, "drifted", "2"),
+        (MONDAY, "drifted", None),
+    ]
+
+
+def test_a_calibration_comes_back_as_it_was_and_damage_is_refused():
+    days = pd.bdate_range("2020-01-01", periods=700)
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"session": np.repeat(days.to_numpy(), 30), "tradable": True})
+    table["symbol"] = np.tile([f"S{i:02}" for i in range(30)], 700)
+    table["a"], table["score"] = rng.normal(size=(2, len(table)))
+    calibration = build_calibration(
+        table,
+        {"a": 1},
+        table,
+        rng.normal(size=300),
+        trained_until=days[-70].date(),
+        champion_session=days[-1].date(),
+    )
+
+    content = to_bytes(calibration)
+    back = from_bytes(content)
+
+    assert to_bytes(back) == content
+    assert (back.session, back.columns, len(back.daily_ic)) == (days[-1].date(), ("a",), 252)
+    assert (back.features.ends[0] >= 0).sum() == calibration.features.ends[0].size - (
+        calibration.features.ends[0] < 0
+    ).sum()
+    assert np.array_equal(
+        back.features.distances["features"], calibration.features.distances["features"], True
+    )
+    for damaged in (content[:500], b"", b"no archive"):
+        with pytest.raises(DriftInputError, match="cannot be read"):
+            from_bytes(damaged)
