@@ -1,14 +1,12 @@
 """Models are registered once, found by what they have seen, and come back from MLflow to the last bit."""
 
 import datetime as dt
-import http.server
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+from sqlalchemy import create_engine, text
 
 from bist_pipeline.config import Settings, TrainingSettings
 from bist_pipeline.errors import (
@@ -33,6 +32,7 @@ from bist_pipeline.errors import (
 )
 from bist_pipeline.model.pipeline import build_pipeline
 from bist_pipeline.tracking import TRUSTED_TYPES, ModelCard, Registry
+from tests.answering import answering
 
 pytestmark = pytest.mark.integration
 
@@ -65,14 +65,18 @@ def sqlite_url(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server_url(tmp_path_factory):
-    """A real MLflow server on a free port of 127.0.0.1."""
+def server_url(mariadb, tmp_path_factory):
+    """A real MLflow server on a free port of 127.0.0.1, over MariaDB."""
+    engine = create_engine(mariadb)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE DATABASE mlflow CHARACTER SET utf8mb4"))
+    engine.dispose()
     folder = tmp_path_factory.mktemp("server")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = {
-        "--backend-store-uri": f"sqlite:///{folder}/mlflow.db",
+        "--backend-store-uri": f"{mariadb}/mlflow?charset=utf8mb4",
         "--artifacts-destination": f"{folder}/artifacts",
         "--host": "127.0.0.1",
         "--port": str(port),
@@ -177,7 +181,8 @@ def test_mlflow_holds_what_a_reader_needs_to_trust_it(settings, pipeline, frame)
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{model.name}/{model.version}"))
     requirements = (folder / "requirements.txt").read_text().split()
     assert any(line.startswith("lightgbm==") for line in requirements)
-    assert len(pd.read_json(folder / "input_example.json", orient="split")) == 5
+    example = mlflow.artifacts.download_artifacts(f"runs:/{stored.run_id}/input_example.json")
+    assert len(pd.read_json(example, orient="split")) == 5
     assert set(skops.io.get_untrusted_types(file=folder / "model.skops")) <= set(TRUSTED_TYPES)
 
 
@@ -208,8 +213,8 @@ def test_a_session_gets_the_newest_promoted_model_that_has_not_seen_beyond_it(se
         registry.find_for(MARCH - dt.timedelta(days=1))
 
 
-def test_the_champion_comes_before_newer_models(sqlite_url, tmp_path, pipeline, frame):
-    settings = settings_for(sqlite_url, tmp_path)
+@pytest.mark.timeout(180)
+def test_the_champion_comes_before_newer_models(settings, pipeline, frame):
     registry = Registry(settings)
     assert registry.champion() is None
     march = promote(settings, pipeline, frame, through=MARCH)
@@ -243,6 +248,29 @@ def test_a_signature_that_mlflow_lost_is_noticed_and_nothing_registered(
     with pytest.raises(ModelError, match="without its signature"):
         register(settings, pipeline, frame)
     assert Registry(settings).find_by_fingerprint("f00d") is None
+
+
+def test_figures_are_kept_with_the_run(sqlite_url, tmp_path, pipeline, frame):
+    settings = settings_for(sqlite_url, tmp_path)
+    figures = {"rank_ic.svg": "<svg/>"}
+    model = Registry(settings).register(
+        pipeline, frame, card=card(settings), params=PARAMS, metrics=METRICS, files=figures
+    )
+
+    stored = mlflow.MlflowClient(sqlite_url).get_model_version(model.name, model.version)
+    assert mlflow.artifacts.load_text(f"runs:/{stored.run_id}/rank_ic.svg") == "<svg/>"
+
+
+def test_a_version_is_found_by_its_number_and_no_other_market_gets_it(sqlite_url, tmp_path, pipeline, frame):
+    settings = settings_for(sqlite_url, tmp_path)
+    model = register(settings, pipeline, frame)
+
+    assert Registry(settings).find_version("1") == model
+    for version in ("2", "x"):
+        with pytest.raises(NoModelError, match=f"no version '{version}'"):
+            Registry(settings).find_version(version)
+    with pytest.raises(NoModelError, match="trained on files, not on synthetic"):
+        Registry(settings.model_copy(update={"source": "synthetic"})).find_version("1")
 
 
 def test_nothing_is_printed(settings, pipeline, frame, capfd):
@@ -291,36 +319,6 @@ def test_a_model_that_no_longer_loads_is_one_clear_error(damage, sqlite_url, tmp
         Registry(settings).load(model)
 
 
-@pytest.fixture
-def answering():
-    """A server that answers everything with one status."""
-    servers = []
-
-    def start(status, body):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_POST = do_GET  # noqa: N815
-
-            def log_message(self, *_):
-                pass
-
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.mark.parametrize(
     ("status", "body"),
     [
@@ -332,11 +330,9 @@ def answering():
         (200, b"<html>some other server</html>"),
     ],
 )
-def test_a_server_that_refuses_or_is_broken_is_unavailable(
-    status, body, answering, tmp_path, pipeline, frame
-):
-    settings = settings_for(answering(status, body), tmp_path)
-    assert_unavailable(settings, pipeline, frame)
+def test_a_server_that_refuses_or_is_broken_is_unavailable(status, body, tmp_path, pipeline, frame):
+    with answering(status, body) as url:
+        assert_unavailable(settings_for(url, tmp_path), pipeline, frame)
 
 
 def test_a_server_that_does_not_exist_or_never_answers_is_unavailable(tmp_path, pipeline, frame, monkeypatch):
@@ -350,10 +346,10 @@ def test_a_server_that_does_not_exist_or_never_answers_is_unavailable(tmp_path, 
 
 
 def test_a_database_that_is_none_or_cannot_be_made_is_unavailable(tmp_path, pipeline, frame):
-    text = tmp_path / "mlflow.db"
-    text.write_text("This is no database. " * 500)
-    assert_unavailable(settings_for(f"sqlite:///{text}", tmp_path), pipeline, frame)
-    assert_unavailable(settings_for(f"sqlite:///{text}/below/a/file.db", tmp_path), pipeline, frame)
+    file = tmp_path / "mlflow.db"
+    file.write_text("This is no database. " * 500)
+    assert_unavailable(settings_for(f"sqlite:///{file}", tmp_path), pipeline, frame)
+    assert_unavailable(settings_for(f"sqlite:///{file}/below/a/file.db", tmp_path), pipeline, frame)
 
 
 def assert_unavailable(settings, pipeline, frame):
@@ -379,3 +375,24 @@ def test_a_password_is_not_shown(tmp_path):
     with pytest.raises(RegistryUnavailableError) as caught:
         Registry(settings).champion()
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_backtest_is_a_run_with_its_data_figures_and_files(settings):
+    registry = Registry(settings)
+    for name in ("first", "second"):
+        registry.record_backtest(
+            name,
+            data_hash="0123456789abcdef",
+            params=PARAMS,
+            metrics={"blend.rank_ic": 0.11},
+            files={"backtest.json": '{"dates": 60}'},
+        )
+    client = mlflow.MlflowClient(settings.mlflow_url)
+    experiment = client.get_experiment_by_name(f"{registry.name}-backtest")
+    runs = client.search_runs([experiment.experiment_id])
+    assert {run.info.run_name for run in runs} == {"first", "second"}
+    assert runs[0].data.metrics == {"blend.rank_ic": 0.11}
+    assert runs[0].inputs.dataset_inputs[0].dataset.digest == "0123456789abcdef"
+    uri = f"runs:/{runs[0].info.run_id}/backtest.json"
+    assert mlflow.artifacts.load_dict(mlflow.artifacts.download_artifacts(uri)) == {"dates": 60}
+    assert registry.champion() is None
