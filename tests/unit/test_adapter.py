@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ks_2samp
+from scipy.stats import cramervonmises_2samp, ks_2samp
 
-from bist_pipeline.drift.adapter import ks_distances
+from bist_pipeline.drift.adapter import CVM_WINDOWS, cvm_statistics, ks_distances, simulate_cvm_thresholds
+from bist_pipeline.drift.performance import REFERENCE_ICS, cvm_thresholds
 from bist_pipeline.errors import DriftInputError
 
 REFERENCE = pd.DataFrame({"beta": [1.0, 2.0, 3.0, 4.0], "volatility": [0.1, 0.2, 0.2, 0.4]})
@@ -54,3 +55,36 @@ def test_what_cannot_be_judged_is_refused_by_name(reference, current, said):
 
 def test_a_column_that_became_constant_is_judged():
     assert ks_distances(REFERENCE, CURRENT.assign(beta=9.0))["beta"] == 1.0
+
+
+def test_online_statistics_are_those_of_scipy():
+    """alibi-detect standardises the statistic by its mean and variance under the null hypothesis."""
+    rng = np.random.default_rng(5)
+    reference, stream = rng.normal(size=252), rng.normal(0.3, 1, size=70)
+
+    found = cvm_statistics(reference, stream, thresholds=cvm_thresholds())
+
+    n, m = len(reference), max(CVM_WINDOWS)
+    plain = cramervonmises_2samp(reference, stream[-m:]).statistic
+    mean = 1 / 6 + 1 / (6 * (n + m))
+    variance = (n + m + 1) * (4 * n * m * (n + m) - 3 * (n**2 + m**2) - 2 * n * m)
+    variance /= 45 * (n + m) ** 2 * 4 * n * m
+    assert found[-1, 1] == pytest.approx((plain - mean) / np.sqrt(variance), rel=1e-5)
+    assert np.isnan(found[:20]).all()
+    assert np.isfinite(found[20:, 0]).all()
+
+
+def test_a_stream_with_a_hole_or_without_a_reference_is_refused():
+    with pytest.raises(DriftInputError, match="missing, infinite"):
+        cvm_statistics(np.arange(252.0), np.array([0.1, np.nan]), thresholds=cvm_thresholds())
+    for reference in (np.empty(0), np.ones(252)):
+        with pytest.raises(DriftInputError, match="reference of a stream"):
+            cvm_statistics(reference, np.array([0.1]), thresholds=cvm_thresholds())
+
+
+@pytest.mark.slow
+def test_the_thresholds_in_the_source_are_those_that_alibi_detect_simulates():
+    """With a twentieth of the simulations: their mean must agree, single ones are noisy."""
+    simulated = simulate_cvm_thresholds(REFERENCE_ICS, simulations=2_000, seed=1)[40:]
+
+    assert np.mean(simulated) == pytest.approx(np.mean(cvm_thresholds()[40:]), rel=0.1)

@@ -1,15 +1,16 @@
 """The weekly feature check: silent on stationary markets, loud on a fault, honest about its limits."""
 
-import datetime as dt
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.signal import lfilter
 from scipy.stats import ks_2samp
 
-from bist_pipeline.drift.distribution import FeatureDriftReport, check_features
+from bist_pipeline.drift.distances import ks_distances_by_row
+from bist_pipeline.drift.distribution import FeatureDriftReport, check_distribution
+from bist_pipeline.drift.replays import build_replays
 from bist_pipeline.drift.status import Status, worst
+from bist_pipeline.drift.summary import summarise
 from bist_pipeline.errors import DriftInputError
 
 SHARES, SESSIONS = 40, 960
@@ -47,13 +48,26 @@ def as_table(market: dict[str, np.ndarray]) -> pd.DataFrame:
 
 
 def check(table: pd.DataFrame, *, last: int = SESSIONS - 1, champion_age: int = 0) -> FeatureDriftReport:
-    return check_features(
-        table,
-        COLUMNS,
-        session=DAYS[last].date(),
-        trained_until=DAYS[last - champion_age - 68].date(),
-        champion_session=DAYS[last - champion_age].date(),
+    """The check as it runs: replays frozen with the champion, then the newest sessions."""
+    champion = last - champion_age
+    return check_at(
+        table, DAYS[last], trained=DAYS[champion - 68], champion=DAYS[champion], age_sessions=champion_age
     )
+
+
+def check_at(
+    table: pd.DataFrame,
+    session: pd.Timestamp,
+    *,
+    trained: pd.Timestamp,
+    champion: pd.Timestamp,
+    age_sessions: int = 0,
+) -> FeatureDriftReport:
+    past = summarise(table, COLUMNS, until=champion.date())
+    replays = build_replays(past, trained_until=trained.date(), champion_session=champion.date())
+    newest = table[table["session"] > session - pd.Timedelta(days=60)]
+    current = summarise(newest, COLUMNS, until=session.date())
+    return check_distribution(replays, current, session=session.date(), age_sessions=age_sessions)
 
 
 def relative(rows: pd.DataFrame, name: str) -> pd.Series:
@@ -142,9 +156,9 @@ def test_shares_that_nobody_could_trade_and_missing_values_do_not_count():
     locked = table["symbol"] == "S00"
     garbage = table.assign(tradable=~locked, slow=table["slow"].where(~locked, 1e9))
     assert check(garbage) == check(table[~locked])
-    assert check(table.assign(**{name: table[name].where(~locked) for name in COLUMNS})) == check(
-        table[~locked]
-    )
+    hidden = check(table.assign(**{name: table[name].where(~locked) for name in COLUMNS}))
+    assert hidden.checks == check(table[~locked]).checks
+    assert [distance.missing_now for distance in hidden.features] == pytest.approx([1 / SHARES, 1 / SHARES])
 
 
 def test_a_feature_that_is_zero_for_everyone_does_not_drift():
@@ -161,9 +175,33 @@ def test_tables_that_cannot_be_judged_are_refused():
     with pytest.raises(DriftInputError, match="more than one row"):
         check(pd.concat([table, table.tail(1)]))
     with pytest.raises(DriftInputError, match="no rows of 2030-01-01"):
-        check_features(table, COLUMNS, session=END, trained_until=dt.date(2030, 1, 1), champion_session=END)
-    with pytest.raises(DriftInputError, match="not in order"):
-        check_features(table, COLUMNS, session=END, trained_until=END, champion_session=DAYS[-69].date())
+        check_at(table, DAYS[-1], trained=pd.Timestamp("2030-01-01"), champion=DAYS[-1])
+    with pytest.raises(DriftInputError, match="after the session it was trained at"):
+        build_replays(
+            summarise(table, COLUMNS, until=END),
+            trained_until=DAYS[-69].date(),
+            champion_session=DAYS[-80].date(),
+        )
+    with pytest.raises(DriftInputError, match="5 sessions before"):
+        check_at(table, DAYS[-6], trained=DAYS[-80], champion=DAYS[-1], age_sessions=-5)
+
+
+def test_a_calibration_of_other_columns_is_refused_by_name():
+    table = as_table(stationary_market(1))
+    past = summarise(table, COLUMNS, until=END)
+    replays = build_replays(past, trained_until=DAYS[-69].date(), champion_session=END)
+    renamed = summarise(table.rename(columns={"slow": "new"}), ["fast", "new"], until=END)
+    with pytest.raises(DriftInputError, match=r"2 differ.* new, slow"):
+        check_distribution(replays, renamed, session=END, age_sessions=0)
+
+
+def test_replayed_distances_are_those_of_the_adapter():
+    rng = np.random.default_rng(1)
+    then, now = rng.poisson(3, (2, 300)).astype(float), rng.poisson(3.3, (2, 200)).astype(float)
+    then[0, :50] = np.nan
+    expected = [ks_2samp(a[~np.isnan(a)], b).statistic for a, b in zip(then, now, strict=True)]
+    assert ks_distances_by_row(then, now) == pytest.approx(expected, rel=1e-6)
+    assert np.isnan(ks_distances_by_row(np.full((1, 3), np.nan), now[:1])).all()
 
 
 def test_nothing_checked_is_an_error():

@@ -13,9 +13,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bist_pipeline.drift.status import NO_VERDICT
 from bist_pipeline.errors import DriftInputError
+
+# Sessions in the two windows of the online detector, and its mean time between false alarms.
+CVM_WINDOWS = (21, 63)
+CVM_RUN_TIME = 1000
 
 
 def ks_distances(reference: pd.DataFrame, current: pd.DataFrame) -> pd.Series:
@@ -48,24 +53,106 @@ def ks_distances(reference: pd.DataFrame, current: pd.DataFrame) -> pd.Series:
     for frame, name in ((reference, "reference"), (current, "current")):
         _refuse_unusable_values(frame, name)
     _refuse_constants(reference, current)
-    detector = _ks_detector()(reference.to_numpy(np.float64, copy=False))
+    detector = _load("KSDrift")(reference.to_numpy(np.float64, copy=False))
     # `score` is what `predict` calls before it turns p-values into a verdict that we must not use.
     _, distances = detector.score(current.to_numpy(np.float64, copy=False))
     return pd.Series(distances, index=reference.columns, dtype=np.float64, name="distance")
 
 
-def _ks_detector() -> Any:
-    """Import KSDrift when it is needed: alibi-detect brings transformers along, seconds of start-up."""
+def cvm_statistics(
+    reference: NDArray[np.float64], stream: NDArray[np.float64], *, thresholds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Cramér-von Mises statistics of a stream as alibi-detect's `CVMDriftOnline` computes them step by step.
+
+    Parameters
+    ----------
+    reference : array, shape (n_reference,)
+        What the stream should look like.
+    stream : array, shape (n_steps,)
+        In order of time.
+    thresholds : array, shape (2 * max(CVM_WINDOWS) - 1,)
+        The detector's own, simulated in advance: they depend on the number of reference values alone, and
+        simulating them takes half a minute.
+
+    Returns
+    -------
+    array, shape (n_steps, 2)
+        One column for each of `CVM_WINDOWS`; NaN until that window is full. Single precision.
+
+    Raises
+    ------
+    DriftInputError
+        If a value is missing or infinite, the reference is empty or all its values are equal.
+    """
+    for values, name in ((reference, "reference"), (stream, "current")):
+        if len(values):
+            _refuse_unusable_values(pd.DataFrame({"stream": values}), name)
+    if not len(reference) or np.ptp(reference) == 0:
+        raise DriftInputError(
+            "The reference of a stream is empty, or one and the same value throughout.",
+            consequence=NO_VERDICT,
+        )
+    detector = _open_cvm(reference, thresholds)
+    scores = [detector.score(np.array([value]))[:, 0] for value in stream]
+    return np.array(scores, dtype=np.float64).reshape(len(stream), len(CVM_WINDOWS))
+
+
+def simulate_cvm_thresholds(n_reference: int, *, simulations: int, seed: int) -> NDArray[np.float64]:
+    """Let alibi-detect find the thresholds that a stream without drift passes once in `CVM_RUN_TIME` steps.
+
+    Parameters
+    ----------
+    n_reference : int
+        Number of reference values.
+    simulations : int
+        Streams to simulate; ten times the run time at least, says alibi-detect.
+    seed : int
+        Of numpy's global generator, which alibi-detect draws from; it is left as it was.
+
+    Returns
+    -------
+    array, shape (2 * max(CVM_WINDOWS) - 1,)
+        By step; NaN before the first window is full. The last one holds from then on.
+    """
+    detector = _load("CVMDriftOnline")
+    before = np.random.get_state()  # noqa: NPY002 (the generator that alibi-detect uses)
+    try:
+        np.random.seed(seed)  # noqa: NPY002
+        opened = detector(
+            np.arange(float(n_reference)),
+            ert=CVM_RUN_TIME,
+            window_sizes=list(CVM_WINDOWS),
+            n_bootstraps=simulations,
+            verbose=False,
+        )
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
+    thresholds: NDArray[np.float64] = opened.thresholds[:, 0]
+    return thresholds
+
+
+def _open_cvm(reference: NDArray[np.float64], thresholds: NDArray[np.float64]) -> Any:
+    class _Configured(_load("CVMDriftOnline")):  # type: ignore[misc]
+        def _configure_thresholds(self) -> None:
+            self.thresholds = thresholds[:, None]
+
+    return _Configured(
+        reference.astype(np.float64), ert=CVM_RUN_TIME, window_sizes=list(CVM_WINDOWS), verbose=False
+    )
+
+
+def _load(detector: str) -> Any:
+    """Import a detector when it is needed: alibi-detect brings transformers along, seconds of start-up."""
     # transformers logs an advice to install PyTorch or TensorFlow, which nothing here uses.
     adviser = logging.getLogger("transformers")
     was_disabled, adviser.disabled = adviser.disabled, True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from alibi_detect.cd import KSDrift
+            import alibi_detect.cd
     finally:
         adviser.disabled = was_disabled
-    return KSDrift
+    return getattr(alibi_detect.cd, detector)
 
 
 def _refuse_other_columns(reference: pd.Index, current: pd.Index) -> None:

@@ -45,6 +45,8 @@ class Check:
         What to do about it.
     message : str
         One sentence for people.
+    record : float or None
+        The largest statistic of the sessions that the check compares with.
     """
 
     check: str
@@ -54,6 +56,12 @@ class Check:
     threshold: float | None
     action: str
     message: str
+    record: float | None = None
+
+
+def urgency_of(status: Status) -> int:
+    """Place of a status in the order of urgency, 0 the most harmless."""
+    return _URGENCY[status]
 
 
 def worst(statuses: Iterable[Status]) -> Status:

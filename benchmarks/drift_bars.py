@@ -1,0 +1,402 @@
+"""How often the drift checks are wrong, and what they find: simulations with fixed seeds beside their bars.
+
+Run `make drift-bars`, or `python -m benchmarks.drift_bars --processes 2`, with `--json` or `--markdown` for
+other forms of the table. Every market of `benchmarks.drift_markets` lives a quiet year, then has each fault
+from a day of its own; every verdict comes from the functions that the stages call, in the stages' order: the
+rules of data quality first, which stop the session, then the break, then the weekly checks, then results.
+
+Where BIST_SHARED_DATA has the real panel, a year and more of its weeks is judged, and its two known bad days.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import drift_real, drift_speed
+from benchmarks.drift_markets import (
+    HISTORY,
+    HORIZON,
+    LIFE,
+    LOOK_BACK,
+    PRICE_FAULTS,
+    WATCHED,
+    Champion,
+    Table,
+    crown,
+    generate,
+    tabulate,
+)
+from bist_pipeline.drift.breaks import check_break
+from bist_pipeline.drift.calibration import SCORE
+from bist_pipeline.drift.data_quality import check_session
+from bist_pipeline.drift.distribution import check_distribution
+from bist_pipeline.drift.performance import DAILY_ICS, check_performance
+from bist_pipeline.drift.policy import DAILY, Outcome, build_episodes, is_weekly_due
+from bist_pipeline.drift.replays import CURRENT_SESSIONS
+from bist_pipeline.drift.status import Check, Status, urgency_of, worst
+from bist_pipeline.drift.summary import summarise
+from bist_pipeline.errors import DriftInputError
+
+MARKETS, SYMBOLS = 12, 120
+WEEK = 5
+SESSIONS_A_YEAR = 250
+ALARMS = (Status.AMBER, Status.RED, Status.ERROR, Status.BLOCK)
+HOLDS = (Status.RED, Status.ERROR, Status.BLOCK)
+FAULT_DAYS = {
+    **dict.fromkeys(("unit_change_x10", "volume_in_lots", "missing_column", "nan_surge"), 1),
+    **dict.fromkeys(("stale_feed", "ipo_wave"), 1),
+    **dict.fromkeys(("stale_for_some", "volatility_x2"), CURRENT_SESSIONS),
+}
+
+
+def judge_prices(table: Table, day: dt.date) -> list[Check]:
+    """What stands before everything else: the rules that may block."""
+    quality = check_session(table.prices, session=day, sessions=table.cleaned.panel.sessions)
+    return [Check("data_quality", quality.status, None, None, None, "", "")]
+
+
+def judge_break(
+    champion: Champion, table: Table, day: dt.date, rows: pd.DataFrame | None = None
+) -> list[Check]:
+    """The daily check of features; `rows` stands for the two newest sessions."""
+    rows = table.newest(day, 2) if rows is None else rows
+    return _refused_as_error(
+        "break",
+        lambda: (
+            check_break(champion.calibration.breaks, rows, WATCHED, ages=table.ages(day), session=day).checks
+        ),
+    )
+
+
+def judge_week(
+    champion: Champion, table: Table, day: dt.date, rows: pd.DataFrame | None = None
+) -> list[Check]:
+    """The weekly checks of features and scores; `rows` stands for the 21 newest sessions."""
+    rows = table.newest(day, CURRENT_SESSIONS) if rows is None else rows
+    age = int(np.searchsorted(champion.market.sessions, np.datetime64(day, "D"))) - HISTORY + 1
+    calibration = champion.calibration
+
+    def of_features() -> Sequence[Check]:
+        current = summarise(rows, list(WATCHED), until=day)
+        return check_distribution(calibration.features, current, session=day, age_sessions=age).checks
+
+    def of_scores() -> Sequence[Check]:
+        current = summarise(champion.score(rows), [SCORE], until=day)
+        names = ("scores", "score_spread")
+        return check_distribution(
+            calibration.scores, current, session=day, age_sessions=age, names=names
+        ).checks
+
+    return [*_refused_as_error("features", of_features), *_refused_as_error("scores", of_scores)]
+
+
+def judge_results(champion: Champion, ic: np.ndarray) -> list[Check]:
+    """The daily check of results since the champion; a quarter's results would take a year more."""
+    checks = check_performance(
+        champion.calibration.daily_ic, ic, daily=ic, quarterly=np.empty(0), horizon=HORIZON
+    )
+    return list(checks[:2])
+
+
+def _refused_as_error(name: str, make: Callable[[], Iterable[Check]]) -> list[Check]:
+    """As the stages do: what cannot be judged is an ERROR."""
+    try:
+        return list(make())
+    except DriftInputError as error:
+        return [Check(name, Status.ERROR, None, None, None, "", str(error))]
+
+
+def judge_day(champion: Champion, table: Table, day: dt.date, *, is_weekly: bool) -> list[Check]:
+    """Every check of a session, as far as the session gets."""
+    checks = judge_prices(table, day)
+    if checks[0].status is Status.BLOCK:
+        return checks
+    checks += judge_break(champion, table, day)
+    return checks + (judge_week(champion, table, day) if is_weekly else [])
+
+
+def live_quietly(champion: Champion, days: int) -> dict[str, Any]:
+    """A year in which nothing happens: alarms are false."""
+    sessions = champion.market.sessions
+    ic = champion.daily_ic(champion.table, since=champion.session)
+    outcomes, last = [], None
+    for day in sessions[HISTORY : HISTORY + days].tolist():
+        is_weekly = is_weekly_due(day, sessions=sessions, last=last)
+        last = day if is_weekly else last
+        checks = judge_day(champion, champion.table, day, is_weekly=is_weekly)
+        if is_weekly:  # results change slowly, and alibi-detect walks through all of them every time
+            checks += judge_results(champion, ic[ic.index < pd.Timestamp(day)].to_numpy())
+        outcomes += [Outcome(day, check.check, check.status, check.message) for check in checks]
+    episodes = build_episodes(outcomes, sessions=sessions)
+    weekly = [outcome for outcome in outcomes if outcome.check == "features"]
+    return {
+        "weeks": len(weekly),
+        "alarmed_weeks": sum(outcome.status in ALARMS for outcome in weekly),
+        "years": days / SESSIONS_A_YEAR,
+        "feature_episodes": sum(episode.check == "features" for episode in episodes),
+        "daily_red_episodes": sum(e.check in DAILY and e.status is not Status.AMBER for e in episodes),
+        "episodes": len(episodes),
+        "causes": [f"{e.opened_on} {e.status.value} {e.check}: {e.cause}" for e in episodes],
+        "mean_daily_ic": float(ic.mean()),
+    }
+
+
+def meet_faults(champion: Champion, draws: np.random.Generator, names: Sequence[str]) -> dict[str, Any]:
+    """Every fault of the prices, each from a day of its own."""
+    found = {}
+    for name in names:
+        days = FAULT_DAYS[name]
+        first = HISTORY + int(draws.integers(1, LIFE // 2))
+        market = PRICE_FAULTS[name](champion.market, first)
+        table = tabulate(market, last=first + days - 1, look_back=LOOK_BACK)
+        statuses: dict[str, Status] = {}
+        for i, day in enumerate(market.sessions[first : first + days].tolist(), start=1):
+            for check in judge_day(champion, table, day, is_weekly=i % WEEK == 0 or i == CURRENT_SESSIONS):
+                statuses[check.check] = worst([check.status, statuses.get(check.check, Status.OK)])
+        found[name] = [_describe(statuses)]
+    return found
+
+
+def meet_feature_faults(
+    champion: Champion, draws: np.random.Generator, *, trials: int = 4
+) -> dict[str, list[dict[str, Any]]]:
+    """Faults between the prices and the model: columns that changed places, rows that did."""
+    found: dict[str, list[dict[str, Any]]] = {"swapped_columns": [], "shuffled_rows": []}
+    for _ in range(trials):
+        day = _draw_day(champion, draws)
+        rows = champion.table.newest(day, 2)
+        is_today = (rows["session"] == pd.Timestamp(day)).to_numpy()
+        today = rows.loc[is_today, list(WATCHED)]
+        one, other = draws.choice(list(WATCHED), 2, replace=False)
+        swapped = today.assign(**{one: today[other], other: today[one]})
+        shuffled = pd.DataFrame(draws.permutation(today.to_numpy()), today.index, today.columns)
+        for name, broken in (("swapped_columns", swapped), ("shuffled_rows", shuffled)):
+            changed = rows.copy()
+            changed.loc[is_today, list(WATCHED)] = broken
+            checks = judge_break(champion, champion.table, day, changed)
+            outcome = _describe({check.check: check.status for check in checks})
+            found[name].append({**outcome, "columns": f"{one}, {other}"})
+    return found
+
+
+def hide_values(champion: Champion, draws: np.random.Generator, *, trials: int = 3) -> dict[str, int]:
+    """NaN and missing columns: how often the verdict of the day is OK, which it must never be."""
+    silent = total = 0
+    for name in draws.choice(list(WATCHED), trials, replace=False):
+        day = _draw_day(champion, draws)
+        rows = champion.table.newest(day, CURRENT_SESSIONS)
+        is_today = (rows["session"] == pd.Timestamp(day)).to_numpy()
+        some = is_today & (draws.random(len(rows)) < 0.3)
+        hidden = [
+            rows.assign(**{name: rows[name].mask(where)})
+            for where in (is_today, some, np.full(len(rows), fill_value=True))
+        ]
+        for broken in (*hidden, rows.drop(columns=name)):
+            checks = judge_break(champion, champion.table, day, broken.tail(2 * is_today.sum() + WEEK))
+            checks += judge_week(champion, champion.table, day, broken)
+            status = worst(check.status for check in checks)
+            silent += urgency_of(status) <= urgency_of(Status.INFO)
+            total += 1
+    return {"trials": total, "said_ok": silent}
+
+
+def turn_round(champion: Champion) -> dict[str, Any]:
+    """The order of the scores turns round half a year after training."""
+    quiet = champion.daily_ic(champion.table, since=champion.session)
+    turned = champion.daily_ic(champion.table, since=champion.session, sign=-1.0)
+    turn = LIFE - DAILY_ICS
+    stream = np.concatenate([quiet.to_numpy()[:turn], turned.to_numpy()[turn:]])
+    alarm_day = None
+    for day in range(turn + WEEK, len(stream) + 1, WEEK):
+        if any(check.status in ALARMS for check in judge_results(champion, stream[:day])):
+            alarm_day = day - turn
+            break
+    return {"found": alarm_day is not None, "sessions": alarm_day, "mean_daily_ic": float(quiet.mean())}
+
+
+def _draw_day(champion: Champion, draws: np.random.Generator) -> dt.date:
+    day: dt.date = champion.market.sessions[HISTORY + int(draws.integers(1, LIFE // 2))].item()
+    return day
+
+
+def _describe(statuses: Mapping[str, Status]) -> dict[str, Any]:
+    status = worst(statuses.values())
+    alarmed = [name for name, found in statuses.items() if found in ALARMS]
+    return {
+        "found": status in ALARMS,
+        "held": status in HOLDS,
+        "noted": statuses.get("regime") is Status.INFO,
+        "by": alarmed,
+    }
+
+
+def simulate(seed: int, symbols: int, days: int, faults: Sequence[str]) -> dict[str, Any]:
+    """All that happens to one market; the same seed, the same outcome."""
+    champion = crown(generate(seed, symbols=symbols))
+    draws = np.random.default_rng([seed, *b"faults"])
+    return {
+        "seed": seed,
+        "quiet": live_quietly(champion, days),
+        "faults": {**meet_faults(champion, draws, faults), **meet_feature_faults(champion, draws)},
+        "hidden": hide_values(champion, draws),
+        "sign_flip": turn_round(champion),
+    }
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: what was measured, how surely, and what it should be."""
+
+    what: str
+    measured: float
+    error: float | None
+    bar: float
+    is_lower_better: bool
+    unit: str
+    basis: str
+
+    @property
+    def is_met(self) -> bool:
+        return self.measured <= self.bar if self.is_lower_better else self.measured >= self.bar
+
+
+_DAY_1 = {
+    "unit_change_x10": "prices in another unit (× 10)",
+    "volume_in_lots": "volume in lots",
+    "missing_column": "missing column",
+    "nan_surge": "surge of missing values",
+    "swapped_columns": "two features swapped",
+    "shuffled_rows": "rows shuffled",
+}
+
+
+def build_lines(markets: Sequence[Mapping[str, Any]]) -> list[Line]:
+    """Add up what the markets went through."""
+    quiet = [market["quiet"] for market in markets]
+    rates = [one["alarmed_weeks"] / one["weeks"] for one in quiet]
+    weeks, years = sum(one["weeks"] for one in quiet), sum(one["years"] for one in quiet)
+    spread = float(np.std(rates, ddof=1) / math.sqrt(len(rates))) if len(rates) > 1 else None
+    basis = f"{weeks} weeks of {len(markets)} quiet markets"
+    lines = [
+        Line("false alarms per weekly feature check", float(np.mean(rates)), spread, 0.10, True, "%", basis)
+    ]
+    for what, key, bar in (
+        ("false episodes a year: features", "feature_episodes", 1.0),
+        ("false episodes a year: daily, RED or above", "daily_red_episodes", 0.3),
+        ("false episodes a year: all, AMBER and above", "episodes", 3.0),
+    ):
+        count = sum(one[key] for one in quiet)
+        error = math.sqrt(max(count, 1)) / years
+        lines.append(Line(what, count / years, error, bar, True, "", f"{count} in {years:.0f} years"))
+
+    def share(what: str, outcomes: Sequence[bool], bar: float) -> None:
+        if outcomes:
+            lines.append(_share(what, outcomes, bar))
+
+    def of(name: str) -> list[Any]:
+        return [outcome for market in markets for outcome in market["faults"].get(name, [])]
+
+    for name, words in _DAY_1.items():
+        share(f"found on day 1: {words}", [one["found"] for one in of(name)], 0.95)
+    share("found on day 1: whole feed stale", [one["found"] for one in of("stale_feed")], 1.0)
+    share("found by day 21: a fifth of the shares stale", [one["found"] for one in of("stale_for_some")], 0.9)
+    volatile = [one["found"] or one["noted"] for one in of("volatility_x2")]
+    share("found by day 21: volatility × 2, at least as regime", volatile, 0.9)
+    share("found on day 1: wave of listings", [one["found"] for one in of("ipo_wave")], 1.0)
+    mean = np.mean([market["sign_flip"]["mean_daily_ic"] for market in markets])
+    flips = [market["sign_flip"]["found"] for market in markets]
+    share(f"found within {DAILY_ICS} sessions: sign flip (mean daily IC {mean:.3f})", flips, 0.95)
+    silent, trials = (sum(market["hidden"][key] for market in markets) for key in ("said_ok", "trials"))
+    lines.append(Line("NaN or missing column called OK", silent, None, 0, True, "", f"{trials} trials"))
+    return lines
+
+
+def _share(what: str, outcomes: Sequence[bool], bar: float) -> Line:
+    """Share of the trials; its error is that of (k + 1) of (n + 2): no share is known to be 0 or 1."""
+    n, k = len(outcomes), sum(outcomes)
+    p = (k + 1) / (n + 2)
+    return Line(what, k / n, math.sqrt(p * (1 - p) / n), bar, False, "%", f"{k} of {n}")
+
+
+def as_cells(line: Line) -> tuple[str, ...]:
+    """One line as people read it."""
+
+    def write(value: float) -> str:
+        if line.unit == "%":
+            return f"{value:.1%}".replace("%", " %")
+        return f"{value:.{0 if value >= 10 else 2}f} {line.unit}".replace(".00", "").strip()
+
+    error = "" if line.error is None else f" ± {write(line.error)}"
+    sign = "≤" if line.is_lower_better else "≥"
+    verdict = "met" if line.is_met else "MISSED"
+    return (line.what, f"{write(line.measured)}{error}", f"{sign} {write(line.bar)}", line.basis, verdict)
+
+
+HEAD = ("bar", "measured ± standard error", "asked for", "from", "")
+
+
+def as_text(lines: Sequence[Line]) -> str:
+    rows = [HEAD, *map(as_cells, lines)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def as_markdown(lines: Sequence[Line]) -> str:
+    cells = [("**missed**" if cell == "MISSED" else cell for cell in as_cells(line)) for line in lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (HEAD, ["---"] * len(HEAD), *cells))
+
+
+def run(*, markets: int, symbols: int, days: int, faults: Sequence[str], processes: int) -> dict[str, Any]:
+    """Every market, side by side."""
+    jobs = [(seed, symbols, days, faults) for seed in range(1, markets + 1)]
+    if processes == 1:
+        return {"markets": [_simulate_and_tell(job) for job in jobs]}
+    # A fresh process for each: LightGBM does not survive a fork.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        return {"markets": list(pool.map(_simulate_and_tell, jobs))}
+
+
+def _simulate_and_tell(job: tuple[int, int, int, Sequence[str]]) -> dict[str, Any]:
+    found = simulate(*job)
+    print(f"market {job[0]}", file=sys.stderr, flush=True)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="one JSON object, with every market's outcome")
+    parser.add_argument("--markdown", action="store_true", help="a table for the documentation")
+    parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--markets", type=int, default=MARKETS)
+    options = parser.parse_args()
+    found = run(
+        markets=options.markets,
+        symbols=SYMBOLS,
+        days=LIFE,
+        faults=list(FAULT_DAYS),
+        processes=options.processes,
+    )
+    lines = build_lines(found["markets"])
+    lines += [Line(**fields) for fields in (*drift_real.measure(), *drift_speed.measure())]
+    if options.json:
+        table = [{**asdict(line), "is_met": line.is_met} for line in lines]
+        print(json.dumps({"table": table, **found}, ensure_ascii=False))
+    else:
+        print((as_markdown if options.markdown else as_text)(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""CPU seconds and memory of the drift checks on 600 shares and 60 features, for benchmarks/drift_bars.py.
+
+Run `python -m benchmarks.drift_speed` for these figures alone. A process of its own measures them on one
+core, after alibi-detect is imported, which costs any process some seconds once.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bist_pipeline.drift.adapter import ks_distances
+from bist_pipeline.drift.breaks import check_break
+from bist_pipeline.drift.calibration import SCORE, build_calibration
+from bist_pipeline.drift.distribution import check_distribution
+from bist_pipeline.drift.replays import CURRENT_SESSIONS
+from bist_pipeline.drift.summary import summarise
+
+SHARES, FEATURES, SESSIONS, GAP = 600, 60, 1_050, 63
+# Bars: seconds, seconds, seconds, gigabytes.
+BARS = {"daily": 1.0, "weekly": 5.0, "calibration": 120.0, "memory": 1.0}
+ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+NAMES = [f"feature_{i}" for i in range(FEATURES)]
+
+
+def build_table() -> pd.DataFrame:
+    """Features that move slowly, and with the market, as those of a panel do."""
+    rng = np.random.default_rng(0)
+    days = pd.bdate_range("2020-01-01", periods=SESSIONS)
+    table = {
+        "session": np.repeat(days.to_numpy(), SHARES),
+        "symbol": np.tile(np.array([f"S{i:03}" for i in range(SHARES)], dtype=object), SESSIONS),
+        "tradable": np.ones(SHARES * SESSIONS, dtype=bool),
+    }
+    for name in NAMES:
+        own = rng.normal(size=(SESSIONS, SHARES)).cumsum(axis=0) / 30 + rng.normal(size=SHARES)
+        table[name] = (own + 0.3 * rng.normal(size=(SESSIONS, 1))).astype(np.float32).ravel()
+    return pd.DataFrame(table)
+
+
+def cpu_seconds(action: Callable[[], Any]) -> tuple[float, Any]:
+    started = time.process_time()
+    result = action()
+    return time.process_time() - started, result
+
+
+def measure_here() -> dict[str, float]:
+    ks_distances(pd.DataFrame({0: [0.0, 1.0]}), pd.DataFrame({0: [0.0, 2.0]}))  # imports alibi-detect
+    table, due = build_table(), dict.fromkeys(NAMES, 1)
+    days = [day.date() for day in table["session"].unique()]
+    champion, today = days[-CURRENT_SESSIONS - 1], days[-1]
+    known = table.iloc[: SHARES * (days.index(champion) + 1)]  # in order of sessions; a view, no copy
+    scores = known[["session", "symbol", "tradable"]].assign(**{SCORE: known[NAMES[0]]})
+    ic = np.random.default_rng(1).normal(0.02, 0.1, 252)
+    trained = days[days.index(champion) - GAP]
+    calibration_seconds, calibration = cpu_seconds(
+        lambda: build_calibration(known, due, scores, ic, trained_until=trained, champion_session=champion)
+    )
+    ages = pd.Series(SESSIONS, index=table["symbol"].unique())
+    newest = table[table["session"] > pd.Timestamp(champion)]
+    daily, _ = cpu_seconds(lambda: check_break(calibration.breaks, newest, due, ages=ages, session=today))
+    weekly, _ = cpu_seconds(lambda: _judge_week(calibration, newest, today))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return {"daily": daily, "weekly": weekly, "calibration": calibration_seconds, "memory": peak}
+
+
+def _judge_week(calibration: Any, newest: pd.DataFrame, today: dt.date) -> None:
+    current = summarise(newest, NAMES, until=today)
+    check_distribution(calibration.features, current, session=today, age_sessions=CURRENT_SESSIONS)
+
+
+def measure() -> list[dict[str, Any]]:
+    """Lines of the table."""
+    command = [sys.executable, "-m", "benchmarks.drift_speed"]
+    answer = subprocess.run(  # noqa: S603
+        command, env={**os.environ, **ONE_CORE}, capture_output=True, check=True, text=True
+    )
+    found = json.loads(answer.stdout)
+    words = {
+        "daily": "daily check",
+        "weekly": "weekly check",
+        "calibration": "calibration",
+        "memory": "peak memory",
+    }
+    return [
+        {
+            "what": f"{SHARES} shares × {FEATURES} features on one core: {words[name]}",
+            "measured": found[name],
+            "error": None,
+            "bar": bar,
+            "is_lower_better": True,
+            "unit": "GB" if name == "memory" else "s",
+            "basis": "" if name == "memory" else "CPU",
+        }
+        for name, bar in BARS.items()
+    ]
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure_here()))

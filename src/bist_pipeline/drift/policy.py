@@ -1,0 +1,209 @@
+"""From what the checks found, session by session, to what people and the training have to do about it.
+
+Everything follows from the stored history alone: a check that is run twice, or for an older session, changes
+the history in one place and never opens an episode twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bist_pipeline.drift.status import Status, urgency_of
+
+DAILY = (
+    *("data_quality", "break", "missing_values"),
+    *("performance_change", "performance_daily", "performance_quarter"),
+)
+WEEKLY = ("features", "scores")
+WEEK = 5
+# An episode of a daily check is over after so many sessions without another alarm.
+QUIET_SESSIONS = 5
+# Two weekly checks belong together if no more than so many sessions lie between them.
+NEXT_WEEK = 2 * WEEK
+SESSIONS_BETWEEN_RETRAINS = 63
+
+RUNBOOK = {
+    "data_quality": "Repair the source, then: bist ingest, bist check, and the stages after it.",
+    "break": "Compare the named feature with yesterday's. If the market really moved: bist drift release "
+    "SESSION --reason '…'; if the data is wrong: repair it, bist ingest and repeat.",
+    "missing_values": "Find out which input the named feature lacks, repair it, bist features and repeat.",
+    "features": "Look at the named features, then and now. A fault: repair the data. A new regime: "
+    "bist drift retrain SESSION --reason '…'.",
+    "scores": "Compare with the feature check of the same week; alone it needs no action.",
+    "performance_change": "Compare with the scorecard; wait for the daily mean before acting.",
+    "performance_daily": "Ranks were worth nothing for half a year: bist drift retrain SESSION --reason '…'.",
+    "performance_quarter": "The published ranks have failed over a year: retrain, or stop using them.",
+}
+
+Days = NDArray[np.datetime64]
+_ALARMS = (Status.AMBER, Status.RED, Status.ERROR, Status.BLOCK)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One check on one session, as it is stored."""
+
+    session: dt.date
+    check: str
+    status: Status
+    message: str
+    model_version: str = ""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A stretch of alarms of one check at one urgency; `closed_on` is None while it lasts."""
+
+    check: str
+    status: Status
+    opened_on: dt.date
+    last_seen: dt.date
+    closed_on: dt.date | None
+    cause: str
+    model_version: str
+
+    @property
+    def urgency(self) -> str:
+        """How soon a person has to look."""
+        return "this week" if self.status is Status.AMBER else "before the next session"
+
+    @property
+    def runbook(self) -> str:
+        """What to do, in one line."""
+        return RUNBOOK[self.check]
+
+
+def is_weekly_due(session: dt.date, *, sessions: Days, last: dt.date | None) -> bool:
+    """Whether the weekly checks are due: on the last session of a week, or when the last are 5 sessions old.
+
+    Parameters
+    ----------
+    session : date
+    sessions : array of datetime64[D]
+        The trading calendar.
+    last : date or None
+        Newest session before `session` on which they were made; None if they never were.
+
+    Examples
+    --------
+    >>> days = np.array(["2024-06-27", "2024-06-28", "2024-07-01", "2024-07-02"], dtype="datetime64[D]")
+    >>> [is_weekly_due(day, sessions=days, last=dt.date(2024, 6, 26)) for day in days[:3].tolist()]
+    [False, True, False]
+    """
+    if last is None or _between(sessions, last, session) >= WEEK:
+        return True
+    later = sessions[sessions > np.datetime64(session, "D")]
+    return not len(later) or later[0].item().isocalendar()[:2] != session.isocalendar()[:2]
+
+
+def build_episodes(history: Iterable[Outcome], *, sessions: Days) -> list[Episode]:
+    """Join the alarms of every check to episodes, oldest first.
+
+    An AMBER of a weekly check counts from its second week running, everything else at once. Where an alarm
+    becomes more urgent one episode ends and another begins; becoming less urgent does not end one.
+
+    Parameters
+    ----------
+    history : iterable of Outcome
+        In any order, one for each session and check.
+    sessions : array of datetime64[D]
+        The trading calendar.
+    """
+    ordered = sorted(history, key=lambda outcome: outcome.session)
+    episodes = [
+        episode
+        for check in RUNBOOK
+        for episode in _join([outcome for outcome in ordered if outcome.check == check], sessions)
+    ]
+    return sorted(episodes, key=lambda episode: (episode.opened_on, episode.check))
+
+
+def find_retrain_reason(
+    history: Iterable[Outcome], *, session: dt.date, requested: Sequence[dt.date], sessions: Days
+) -> str | None:
+    """Say why the model should be trained anew; None where it should not, or was asked for within a quarter.
+
+    Parameters
+    ----------
+    history : iterable of Outcome
+        Only what is not after `session` counts.
+    session : date
+        The session of the decision.
+    requested : sequence of date
+        Sessions of earlier requests.
+    sessions : array of datetime64[D]
+        The trading calendar.
+    """
+    if any(_between(sessions, day, session) < SESSIONS_BETWEEN_RETRAINS for day in requested):
+        return None
+    known = [outcome for outcome in history if outcome.session <= session]
+    if all(_is_lasting([o for o in known if o.check == check], session, sessions) for check in WEEKLY):
+        return "Features and scores have both drifted for two weeks running."
+    return None
+
+
+def _is_lasting(outcomes: Sequence[Outcome], session: dt.date, sessions: Days) -> bool:
+    newest = sorted(outcomes, key=lambda outcome: outcome.session)[-2:]
+    return (
+        len(newest) == 2
+        and newest[1].session == session
+        and all(outcome.status in (Status.AMBER, Status.RED) for outcome in newest)
+        and _between(sessions, newest[0].session, newest[1].session) <= NEXT_WEEK
+    )
+
+
+def _join(outcomes: Sequence[Outcome], sessions: Days) -> list[Episode]:
+    episodes: list[Episode] = []
+    current: Episode | None = None
+    for before, outcome in pairwise([None, *outcomes]):
+        assert outcome is not None  # noqa: S101 (only the first of the list is)
+        if current is not None and _is_over(current, outcome, sessions):
+            episodes.append(replace(current, closed_on=outcome.session))
+            current = None
+        if not _is_alarm(outcome, before, sessions):
+            continue
+        if current is not None and urgency_of(outcome.status) > urgency_of(current.status):
+            episodes.append(replace(current, closed_on=outcome.session))
+            current = None
+        current = _open(outcome) if current is None else replace(current, last_seen=outcome.session)
+    return episodes if current is None else [*episodes, current]
+
+
+def _open(outcome: Outcome) -> Episode:
+    return Episode(
+        check=outcome.check,
+        status=outcome.status,
+        opened_on=outcome.session,
+        last_seen=outcome.session,
+        closed_on=None,
+        cause=outcome.message,
+        model_version=outcome.model_version,
+    )
+
+
+def _is_alarm(outcome: Outcome, before: Outcome | None, sessions: Days) -> bool:
+    if outcome.check not in WEEKLY or outcome.status is not Status.AMBER:
+        return outcome.status in _ALARMS
+    return (
+        before is not None
+        and before.status in _ALARMS
+        and _between(sessions, before.session, outcome.session) <= NEXT_WEEK
+    )
+
+
+def _is_over(episode: Episode, outcome: Outcome, sessions: Days) -> bool:
+    if outcome.check in WEEKLY:
+        return outcome.status not in _ALARMS
+    return _between(sessions, episode.last_seen, outcome.session) > QUIET_SESSIONS
+
+
+def _between(sessions: Days, first: dt.date, last: dt.date) -> int:
+    """Sessions from one day to another; days that are none count as the next session."""
+    start, end = np.searchsorted(sessions, np.array([first, last], dtype="datetime64[D]"))
+    return int(end - start)

@@ -1,0 +1,95 @@
+"""Episodes and requests follow from the history alone, in whatever order and however often it was written."""
+
+import numpy as np
+import pytest
+
+from bist_pipeline.calendar import bist_calendar
+from bist_pipeline.drift.policy import RUNBOOK, Outcome, build_episodes, find_retrain_reason, is_weekly_due
+from bist_pipeline.drift.status import Status
+
+SESSIONS = bist_calendar().sessions
+START = int(np.searchsorted(SESSIONS, np.datetime64("2024-01-05")))  # a Friday
+A, R, OK, INFO = Status.AMBER, Status.RED, Status.OK, Status.INFO
+
+
+def day(offset: int):
+    return SESSIONS[START + offset].item()
+
+
+def history(check: str, statuses: dict[int, Status]) -> list[Outcome]:
+    return [Outcome(day(offset), check, status, f"day {offset}") for offset, status in statuses.items()]
+
+
+def episodes(check: str, statuses: dict[int, Status]):
+    return build_episodes(history(check, statuses), sessions=SESSIONS)
+
+
+def test_alarms_on_neighbouring_days_are_one_episode():
+    (episode,) = episodes("break", {0: A, 1: A, 2: OK, 4: A, 10: OK})
+
+    assert (episode.opened_on, episode.last_seen, episode.closed_on) == (day(0), day(4), day(10))
+    assert (episode.cause, episode.urgency) == ("day 0", "this week")
+
+
+def test_an_episode_lasts_until_five_quiet_sessions_have_passed():
+    (episode,) = episodes("break", {0: A, 5: OK})
+    assert episode.closed_on is None
+
+    first, second = episodes("break", {0: A, 6: A})
+    assert (first.closed_on, second.opened_on) == (day(6), day(6))
+
+
+def test_more_urgent_is_another_episode_less_urgent_is_not():
+    amber, red = episodes("break", {0: A, 1: R, 2: A})
+
+    assert (amber.status, amber.closed_on) == (A, day(1))
+    assert (red.status, red.last_seen, red.closed_on) == (R, day(2), None)
+    assert red.urgency == "before the next session"
+
+
+def test_a_weekly_amber_counts_from_its_second_week_running():
+    assert episodes("features", {0: A, 5: OK, 10: A}) == []
+    assert episodes("features", {0: A, 15: A}) == []
+
+    (episode,) = episodes("features", {0: A, 5: A, 10: A, 15: OK})
+    assert (episode.opened_on, episode.last_seen, episode.closed_on) == (day(5), day(10), day(15))
+
+
+def test_a_weekly_red_counts_at_once():
+    (episode,) = episodes("features", {0: R})
+    assert episode.status is R
+
+
+def test_information_and_want_of_history_open_nothing():
+    assert episodes("features", {0: INFO, 5: Status.INSUFFICIENT_HISTORY}) == []
+
+
+def test_the_order_in_which_checks_were_made_does_not_matter():
+    written = history("break", {0: A, 1: R, 2: A, 9: A})
+    assert build_episodes(written[::-1], sessions=SESSIONS) == build_episodes(written, sessions=SESSIONS)
+
+
+def test_a_model_is_asked_for_when_features_and_scores_drift_two_weeks_running_once_a_quarter():
+    def reason(scores: dict[int, Status], requested: tuple[int, ...] = ()):
+        both = history("features", {0: A, 5: A}) + history("scores", scores)
+        days = [day(offset) for offset in requested]
+        return find_retrain_reason(both, session=day(5), requested=days, sessions=SESSIONS)
+
+    assert "two weeks running" in reason({0: A, 5: R})
+    assert reason({0: OK, 5: A}) is None
+    assert reason({0: A, 5: Status.ERROR}) is None
+    assert reason({0: A, 5: A}, requested=(-57,)) is None
+    assert reason({0: A, 5: A}, requested=(-58,)) is not None
+
+
+@pytest.mark.parametrize(
+    ("offset", "last", "due"), [(1, 0, False), (5, 4, True), (6, 1, True), (2, None, True)]
+)
+def test_weekly_checks_are_due_at_the_end_of_a_week_or_after_five_sessions(offset, last, due):
+    before = None if last is None else day(last)
+    assert is_weekly_due(day(offset), sessions=SESSIONS, last=before) is due
+
+
+def test_every_runbook_line_fits_its_column():
+    assert RUNBOOK
+    assert max(map(len, RUNBOOK.values())) <= 300

@@ -1,0 +1,156 @@
+"""The drift report: complete in both languages, honest where nothing is known, one line for every alarm."""
+
+import datetime as dt
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bist_pipeline.calendar import bist_calendar
+from bist_pipeline.drift.policy import RUNBOOK
+from bist_pipeline.drift.replays import build_replays
+from bist_pipeline.drift.report import WEEKS_SHOWN, measure_scores, tell_features
+from bist_pipeline.drift.status import Status
+from bist_pipeline.drift.summary import summarise
+from bist_pipeline.events import EVENTS, find_events
+from bist_pipeline.reports.drift import (
+    CHECKS,
+    POINTS_TO,
+    RUNBOOK_TR,
+    STATUSES,
+    VERDICTS,
+    CheckLine,
+    Report,
+    render_drift,
+)
+from tests.unit.test_distribution import COLUMNS, DAYS, as_table, stationary_market
+
+END = DAYS[-1].date()
+CHAMPION = DAYS[-101].date()
+
+
+@pytest.fixture(scope="module")
+def story():
+    market = stationary_market(1)
+    market["slow"][-30:] = np.exp(2 * market["slow"][-30:])
+    summary = summarise(as_table(market), COLUMNS, until=END)
+    replays = build_replays(summary, trained_until=DAYS[-101 - 68].date(), champion_session=CHAMPION)
+    return tell_features(
+        replays, summary, session=END, champion_session=CHAMPION, importance={"slow": 0.6, "fast": 0.4}
+    )
+
+
+@pytest.fixture
+def report(story):
+    found = story.newest.checks[0]
+    line = CheckLine(
+        END,
+        "features",
+        found.status,
+        found.statistic,
+        found.p_value,
+        found.threshold,
+        found.record,
+        found.message,
+        since=dt.date(2023, 8, 1),
+    )
+    scores = pd.DataFrame(
+        {"session": np.repeat(DAYS[-11:], 20), "symbol": [f"S{i}" for i in range(20)] * 11}
+    ).assign(score=np.tile(np.arange(20.0), 11))
+    return Report(
+        session=END,
+        source="files",
+        status=found.status,
+        told=f"features: {found.message}",
+        checks=[line],
+        model="bist-rank-63s 3",
+        trained_through=CHAMPION,
+        story=story,
+        scores=measure_scores(np.arange(10.0), scores),
+        ic_before=np.random.default_rng(0).normal(0.02, 0.1, 252),
+        ic_since=np.random.default_rng(1).normal(0.02, 0.1, 40),
+        events=[EVENTS[5]],
+        knows_events=True,
+    )
+
+
+def test_the_newest_week_is_the_check_itself_and_the_weeks_show_when_it_began(story):
+    assert len(story.weeks) == WEEKS_SHOWN
+    assert story.weeks[-1].check == story.newest.checks[0]
+    assert story.newest.checks[0].status is Status.AMBER
+    assert story.weeks[0].check.status is Status.OK
+    times = [week.times["slow"] for week in story.weeks]
+    assert times[-1] > 3 > max(times[:-7])
+    assert [sample.feature for sample in story.samples] == ["slow", "fast"]
+    assert np.median(story.samples[0].now) > np.median(story.samples[0].then)
+
+
+def test_the_page_shows_what_a_person_needs(report):
+    page = render_drift(report)
+    for said in (
+        "a quiet market reaches this in 1 of 104 checks",
+        'since</span><span lang="tr">başlangıç:</span> 2023-08-01',
+        "Russia invades Ukraine",
+        "Rusya&#39;nın Ukrayna&#39;yı işgali",
+        "resolution ES-11/1",
+        "60 %",
+        "What it cannot see",
+        RUNBOOK["features"].replace("'", "&#39;"),
+        "bist-rank-63s 3",
+    ):
+        assert said in page, said
+    assert page.count("data:image/svg+xml") == 1 + 2 + 1 + 1  # distance, values of both, map, IC
+    assert "<script" not in page
+    assert "http" not in re.sub(r"data:[^\"]*", "", page)
+
+
+def test_every_text_is_there_in_both_languages(report):
+    assert set(RUNBOOK_TR) == set(RUNBOOK)
+    assert set(RUNBOOK) <= set(CHECKS)
+    assert set(CHECKS) == set(POINTS_TO)
+    assert set(VERDICTS) == set(STATUSES) == {status.value for status in Status}
+    page = render_drift(report)
+    assert page.count('<span lang="en">') == page.count('<span lang="tr">')
+
+
+def test_without_a_calibration_the_report_holds_the_checks_alone(report):
+    line = replace(
+        report.checks[0], status=Status.ERROR, statistic=None, p_value=None, threshold=None, record=None
+    )
+    bare = replace(
+        report,
+        status=Status.ERROR,
+        checks=[line],
+        story=None,
+        scores=None,
+        ic_before=np.empty(0),
+        ic_since=np.empty(0),
+    )
+    page = render_drift(bare)
+    assert "A check could not be made" in page
+    assert "data:image" not in page
+
+
+def test_the_same_values_give_the_same_page(report):
+    assert render_drift(report) == render_drift(report)
+
+
+def test_scores_are_compared_with_a_week_before():
+    days = np.repeat(DAYS[:11], 20)
+    scores = pd.DataFrame({"session": days, "symbol": [f"S{i:02}" for i in range(20)] * 11})
+    order = np.concatenate([np.arange(20)] * 10 + [np.arange(20)[::-1]])
+    effect = measure_scores(np.array([0.0, 1.0, 2.0, 3.0]), scores.assign(score=order.astype(float)))
+    assert (effect.changed, effect.changed_usually) == (1.0, 0.0)
+    assert effect.spread_then == 1.5
+
+
+def test_events_have_a_source_and_are_found_within_five_sessions():
+    calendar = bist_calendar()
+    assert [event.day for event in EVENTS] == sorted({event.day for event in EVENTS})
+    assert all(event.source and event.english and event.turkish for event in EVENTS)
+    day = dt.date(2022, 3, 3)  # five sessions after the invasion
+    assert [event.day for event in find_events(day, day, calendar, within=5)] == [dt.date(2022, 2, 24)]
+    later = calendar.offset(day, 1)
+    assert find_events(later, later, calendar, within=5) == []
