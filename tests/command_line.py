@@ -42,7 +42,7 @@ class Bist:
 
     def published(self) -> list[dict[str, Any]]:
         """Every row of the published batch."""
-        with TestClient(create_app(Settings(home=self.home))) as client:
+        with TestClient(create_app(Settings(home=self.home)), base_url="http://localhost") as client:
             answer = client.get("/api/v1/predictions", params={"limit": 1000})
         assert answer.status_code == 200, answer.text
         rows: list[dict[str, Any]] = answer.json()["predictions"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -70,6 +70,49 @@ def closing_lines(publication: Publication, drift: str | None, reasons: Sequence
         f"Next      {bist} serve        REST, described at http://127.0.0.1:8000/docs",
         "          curl '127.0.0.1:8000/api/v1/predictions?limit=10'",
         f"          {bist} run --source files --source-path prices.parquet",
+    ]
+
+
+def backtest_table(answer: dict[str, Any]) -> Table:
+    """Lay out the main figures of every model of a backtest."""
+    table = Table(
+        title=f"{answer['symbols']} tradable shares on {answer['dates']} dates,"
+        f" {answer['first']} … {answer['last']}",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+    )
+    table.add_column("model", no_wrap=True)
+    for name in ("rank IC", "95 %", "t", "IC > 0", "D10−D1", "top 20 net"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for model, figures in answer["models"].items():
+        bounds = figures.get("rank_ic_ci", ())
+        table.add_row(
+            model,
+            _figure(figures["rank_ic"], "+.3f"),
+            " … ".join(_figure(bound, "+.3f") for bound in bounds),
+            _figure(figures["nw_t"], ".1f"),
+            _figure(figures["ic_positive"], ".0%"),
+            _figure(figures["spread_quarter"], "+.1%"),
+            _figure(figures["top20_net_quarter"], "+.1%"),
+        )
+    return table
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def backtest_lines(answer: dict[str, Any]) -> list[str]:
+    """Say what the figures of a backtest rest on, and where the whole report is."""
+    missed = [check["name"] for check in answer["checks"] if not check["is_met"]]
+    return [
+        f"Rests on  about {answer['independent_quarters']:.0f} independent quarters; prices without delisted"
+        " shares make these upper bounds.",
+        f"Interval  held {answer['coverage']['pooled']:.1%} of results, should hold"
+        f" {answer['coverage']['nominal']:.0%}",
+        f"Missed    {', '.join(missed) or 'no bar'}",
+        f"Report    {answer['report']}",
+        f"Took      {answer['seconds']:.0f} s, at most {answer['peak_mb']} MB",
     ]
 
 

@@ -25,7 +25,7 @@ FILES = {
     "missing path": (
         "nothing.parquet",
         lambda path: None,
-        "SourceUnavailableError",
+        "SourceNotFoundError",
         "nothing.parquet cannot be opened",
     ),
     "unreadable file": ("damaged.parquet", write_garbage, "SourceContentError", "cannot be read"),

@@ -67,7 +67,7 @@ def test_a_check_leaves_a_page_its_figures_and_a_row(bist):
     assert (row["status"], row["report"]) == (said["status"], str(page))
     assert row["listed"] >= row["priced"] == facts["completeness"][-1]["priced"] >= 50
     assert str(page) in bist("check").stderr
-    assert sorted(file.suffix for file in page.parent.parent.rglob("*") if file.is_file()) == [
+    assert sorted(file.suffix for file in page.parent.rglob("*") if file.is_file()) == [
         ".html",
         ".json",
     ]
@@ -104,7 +104,7 @@ def test_after_a_run_the_doctor_finds_nothing(bist):
 
     assert code == 0
     assert list(checks) == [
-        *("source", "prices", "shares", "database", "quality", "published", "mlflow", "champion")
+        *("calendar", "source", "prices", "shares", "database", "quality", "published", "mlflow", "champion")
     ]
 
 

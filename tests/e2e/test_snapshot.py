@@ -14,13 +14,12 @@ from fastapi.testclient import TestClient
 
 from bist_pipeline.config import Settings
 from bist_pipeline.market.snapshot import clean_snapshot
-from bist_pipeline.sources.snapshot import fetch_snapshot
 from bist_pipeline.store.engine import connect, open_engine
 from bist_pipeline.store.read import read_batch
 from serving.app import create_app
 from tests.command_line import Bist
 from tests.conftest import ROOT
-from tests.small_snapshot import NO_TARGET, SHARES, small_snapshot, write_raw
+from tests.small_snapshot import NO_TARGET, SHARES, fetch_snapshot, small_snapshot, write_raw
 
 SESSION, TARGET = "2024-12-23", "3 Ay Degisim (%)"
 SMALL = {
@@ -59,7 +58,7 @@ def figures(bist: Bist) -> list[list[Any]]:
 
 
 def answers(home: Path, *paths: str) -> list[dict[str, Any]]:
-    with TestClient(create_app(Settings(home=home))) as client:
+    with TestClient(create_app(Settings(home=home)), base_url="http://localhost") as client:
         return [client.get(path).json() for path in paths]
 
 
@@ -144,8 +143,12 @@ def test_the_same_job_stores_the_same_batch_in_mariadb(first_run, mariadb_url):
     with connect(open_engine(mariadb_url)) as connection:
         batch = read_batch(connection)
     assert batch.publication.kind == "contemporaneous"
-    stored = [(row.symbol, row.score, list(row.drivers)) for row in batch.predictions]
-    assert stored == [(row["symbol"], row["score"], row["drivers"]) for row in bist.published()]
+    stored = [(row.symbol, row.score, effects(row.drivers)) for row in batch.predictions]
+    assert stored == [(row["symbol"], row["score"], effects(row["drivers"])) for row in bist.published()]
+
+
+def effects(drivers):
+    return [(driver["feature"], driver["contribution"]) for driver in drivers]
 
 
 def test_another_file_for_the_same_date_replaces_it_and_its_model(first_run, elsewhere, tmp_path):
@@ -172,7 +175,7 @@ def test_the_date_is_what_the_user_says_and_must_be_a_past_session(first_run):
 @pytest.mark.parametrize(
     ("table", "error", "words"),
     [
-        (None, "SourceUnavailableError", "other.csv"),
+        (None, "SourceNotFoundError", "other.csv"),
         (small_snapshot().tail(20), "InsufficientDataError", "20 shares"),
         (small_snapshot().assign(**{TARGET: np.nan}), "DataQualityError", "160 of 160 shares"),
         (small_snapshot()[["Hisse", "Sektor", TARGET, "Beta"]], "InsufficientDataError", "months, 0 do not"),
@@ -206,8 +209,8 @@ def users_files() -> dict[str, Path]:
 
 
 def test_our_cleaning_of_the_raw_file_is_the_users_own(users_files):
-    ours = clean_snapshot(fetch_snapshot(str(users_files["raw"])).shares).shares
-    theirs = clean_snapshot(fetch_snapshot(str(users_files["cleaned"])).shares).shares
+    ours = clean_snapshot(fetch_snapshot(users_files["raw"]).snapshot).shares
+    theirs = clean_snapshot(fetch_snapshot(users_files["cleaned"]).snapshot).shares
     known = ours[TARGET].notna()
 
     assert ours.shape == theirs.shape == (579, 25)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from bist_pipeline.cli import service, stages
+from bist_pipeline.cli import drift, models, published, service, stages
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
-for group in (stages, service):
+for group in (stages, drift, models, published, service):
     app.add_typer(group.commands)
 
 

@@ -25,9 +25,11 @@ def serve(
         settings = load_settings(database_url=database_url)
         import uvicorn
 
+        from bist_pipeline.logs import log_config
         from serving.app import create_app
 
-        uvicorn.run(create_app(settings), host=host, port=port)
+        logs = log_config(as_json=settings.log_format == "json")
+        uvicorn.run(create_app(settings), host=host, port=port, log_config=logs)
 
 
 @database.command("upgrade")

@@ -25,7 +25,7 @@ STAGES = {
     "train": "Validate, fit and register a model, and promote it if it deserves to be.",
     "score": "Rank all shares of a session and publish the ranks.",
     "evaluate": "Compare ranks published a horizon ago with what happened.",
-    "drift": "Compare the session's features with those the model was trained on.",
+    "drift": "Compare data, features, scores and results with what the model was trained on.",
 }
 
 commands = typer.Typer()
@@ -47,7 +47,8 @@ def run_stage(name: str, settings: Settings, session: dt.date | None, **options:
     return receipt
 
 
-def _newest_session(settings: Settings) -> dt.date:
+def newest_session(settings: Settings) -> dt.date:
+    """Return the newest session that was taken in."""
     from bist_pipeline.lake import open_lake
 
     taken_in = "snapshot" if settings.source == "snapshot" else "prices"
@@ -68,12 +69,13 @@ def _stage_command(name: str, summary: str) -> None:
             settings = load_settings(
                 source=source, source_path=source_path, lake_url=lake, database_url=database_url
             )
-            receipt = run_stage(name, settings, session.date() if session else _newest_session(settings))
+            receipt = run_stage(name, settings, session.date() if session else newest_session(settings))
         if as_json:
-            _print_json(receipt)
+            print_json(receipt)
 
 
-def _print_json(receipt: Receipt) -> None:
+def print_json(receipt: Receipt) -> None:
+    """Print a receipt as one JSON object, its details on the same level."""
     facts = receipt.as_json()
     typer.echo(json.dumps({**facts, **facts.pop("details")}, ensure_ascii=False))
 
@@ -98,11 +100,11 @@ def ingest(
         day = session.date() if session else None
         receipt = run_stage("ingest", settings, day, only_missing=only_missing)
     if as_json:
-        _print_json(receipt)
+        print_json(receipt)
 
 
 for _name, _summary in STAGES.items():
-    if _name != "ingest":
+    if _name not in ("ingest", "drift"):
         _stage_command(_name, _summary)
 
 

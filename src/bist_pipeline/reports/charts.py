@@ -50,7 +50,7 @@ def draw_shares(sessions: Sequence[Completeness]) -> str:
         axes.set_ylim(bottom=0)
         _show_sessions(axes, sessions)
 
-    return _as_svg(draw, _WIDE)
+    return as_svg(draw, _WIDE)
 
 
 def draw_volumes(sessions: Sequence[Completeness]) -> str:
@@ -68,7 +68,7 @@ def draw_volumes(sessions: Sequence[Completeness]) -> str:
         axes.yaxis.set_minor_locator(NullLocator())
         _show_sessions(axes, sessions)
 
-    return _as_svg(draw, _WIDE)
+    return as_svg(draw, _WIDE)
 
 
 def draw_distribution(distribution: Distribution) -> str:
@@ -87,7 +87,7 @@ def draw_distribution(distribution: Distribution) -> str:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, distribution.unit)))
         axes.locator_params(axis="y", nbins=4, integer=True)
 
-    return _as_svg(draw, _SMALL)
+    return as_svg(draw, _SMALL)
 
 
 def draw_path(path: Sequence[float | None]) -> Markup:
@@ -106,13 +106,19 @@ def draw_path(path: Sequence[float | None]) -> Markup:
     ).format(level(0), " ".join(points))
 
 
-def _as_svg(draw: Callable[[Axes], None], size: tuple[float, float]) -> str:
+def as_svg(draw: Callable[[Axes], None], size: tuple[float, float]) -> str:
+    """Draw into a figure of so many inches; the same drawing always gives the same URL."""
+    return f"data:image/svg+xml;base64,{b64encode(draw_svg(draw, size)).decode()}"
+
+
+def draw_svg(draw: Callable[[Axes], None], size: tuple[float, float]) -> bytes:
+    """Draw into a file of its own, for those who do not put it into a page."""
     buffer = io.BytesIO()
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure.add_subplot())
         figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    return f"data:image/svg+xml;base64,{b64encode(buffer.getvalue()).decode()}"
+    return buffer.getvalue()
 
 
 def _show_sessions(axes: Axes, sessions: Sequence[Completeness]) -> None:

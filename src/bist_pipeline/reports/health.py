@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
 from bist_pipeline.drift.data_quality import Finding, QualityReport
 from bist_pipeline.market.health_report import FIGURES, HealthReport
 from bist_pipeline.reports import charts
+from bist_pipeline.reports.page import as_percent, group_digits, open_environment
 
 # Each text in English and Turkish.
 STATUSES = {
@@ -127,35 +127,12 @@ def render_health(health: HealthReport, quality: QualityReport, *, source: str) 
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("bist_pipeline.reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": _percent,
-        "change": _change,
-        "times": _times,
-        "grouped": _grouped,
-        "amount": _amount,
-        "tint": _tint,
-    }
+    environment = open_environment()
+    environment.filters |= {"times": _times, "amount": _amount, "tint": _tint}
     texts = {"STATUSES": STATUSES, "QUALITY_RULES": QUALITY_RULES, "REFUSALS": REFUSALS, "REPAIRS": REPAIRS}
     names = {"FIGURE_NAMES": FIGURE_NAMES, "FIGURES": list(FIGURES), "MOVES": MOVES, "COLUMNS": COLUMNS}
-    environment.globals |= {**texts, **names, "t": _in_both, "text_of": _text_of, "charts": charts}
-    environment.globals |= {"measured": _measured, "bound": _bound}
+    environment.globals |= {**texts, **names, "charts": charts, "measured": _measured, "bound": _bound}
     return environment
-
-
-def _in_both(english: str, turkish: str) -> Markup:
-    return Markup('<span lang="en">{}</span><span lang="tr">{}</span>').format(english, turkish)
-
-
-def _text_of(texts: dict[str, tuple[str, str]], name: str) -> Markup:
-    """Text in both languages; a rule that has none yet is shown by its name."""
-    return _in_both(*texts.get(name, (name.replace("_", " "),) * 2))
 
 
 def _measured(finding: Finding) -> str:
@@ -168,35 +145,19 @@ def _bound(finding: Finding) -> str:
 
 
 def _quantity(finding: Finding, value: float | None) -> str:
-    return f"{value:g}" if finding.rule == "columns" and value is not None else _percent(value)
-
-
-# Groups of digits are parted by a thin space: a comma or a point means the opposite in the other language.
-def _grouped(number: float) -> str:
-    if 0 < number < 0.005:
-        return "< 0.01"
-    digits = 0 if number == int(number) or number >= 100 else 2 if number < 10 else 1
-    return f"{number:,.{digits}f}".replace(",", "\u202f")
-
-
-def _percent(fraction: float | None, form: str = ".1f") -> str:
-    return "–" if fraction is None else f"{100 * fraction:{form}} %".replace("-", "−")
-
-
-def _change(fraction: float | None) -> str:
-    return _percent(fraction, "+.1f")
+    return f"{value:g}" if finding.rule == "columns" and value is not None else as_percent(value)
 
 
 def _times(ratio: float | None) -> str:
     if ratio is None:
         return "–"
-    return f"{_grouped(ratio)} ×"
+    return f"{group_digits(ratio)} ×"
 
 
 def _amount(value: float, unit: str) -> str:
     if unit == "fraction":
-        return _percent(value)
-    return _times(value) if unit == "times" else _grouped(value / 1e6)
+        return as_percent(value)
+    return _times(value) if unit == "times" else group_digits(value / 1e6)
 
 
 def _tint(correlation: float | None) -> str:

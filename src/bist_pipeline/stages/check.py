@@ -18,6 +18,7 @@ from bist_pipeline.market.health_report import HealthReport
 from bist_pipeline.receipt import Receipt
 from bist_pipeline.reports.health import render_health
 from bist_pipeline.stages.inputs import open_store, read_prices
+from bist_pipeline.stages.watch import record, record_stop, summarise_quality
 from bist_pipeline.store.engine import connect
 from bist_pipeline.store.read import read_sector_of
 from bist_pipeline.store.write import write_health
@@ -48,6 +49,8 @@ def check(settings: Settings, session: dt.date) -> Receipt:
     )
     report = _publish(lake, settings.source, quality, health)
     write_health(store, settings.source, session, _as_row(quality, health, report))
+    has_block = bool(quality.having(Status.BLOCK))
+    (record_stop if has_block else record)(settings, store, session, [summarise_quality(quality)])
     _refuse_if_blocked(quality, report)
     return Receipt(
         stage="check",

@@ -69,7 +69,8 @@ def examine(settings: Settings) -> list[Diagnosis]:
     dataset = "prices" if is_feed else "snapshot"
     newest = _if_known(lambda: dt.date.fromisoformat(lake.require(dataset).last))
 
-    found = [_look("source", lambda: _source(settings, offered()))] if is_feed else []
+    found = [_look("calendar", _calendar)]
+    found += [_look("source", lambda: _source(settings, offered()))] if is_feed else []
     found.append(_look("prices", lambda: _prices(lake, dataset, _if_known(offered) if is_feed else None)))
     if newest and is_feed:
         found.append(_look("shares", lambda: _shares(lake, newest)))
@@ -98,6 +99,17 @@ def _if_known(look: Callable[[], dt.date]) -> dt.date | None:
         return look()
     except BistError:
         return None
+
+
+def _calendar() -> str:
+    calendar = bist_calendar()
+    if notice := calendar.notice_of_end(newest_final(calendar)):
+        raise SessionOutOfRangeError(
+            f"{notice[0].upper()}{notice[1:]}.",
+            consequence="",
+            next_step="update exchange_calendars, and LAST in bist_pipeline/calendar.py",
+        )
+    return f"sessions are known up to {calendar.last}"
 
 
 def _source(settings: Settings, newest: dt.date) -> str:

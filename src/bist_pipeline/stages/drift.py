@@ -1,56 +1,372 @@
-"""Drift: do the newest features still look like those the champion learned from?"""
+"""Drift: do data, features, scores and results still look as they did when the champion was trained?"""
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Engine
 
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
-from bist_pipeline.drift.distribution import FeatureDriftReport, check_features
-from bist_pipeline.features.registry import feature_columns
-from bist_pipeline.lake import open_lake
+from bist_pipeline.contracts import KEY
+from bist_pipeline.drift.calibration import SCORE, Calibration
+from bist_pipeline.drift.distribution import FeatureDriftReport, check_distribution
+from bist_pipeline.drift.performance import DAILY_ICS, QUARTER_ICS, check_performance, compute_daily_ic
+from bist_pipeline.drift.policy import WEEKLY, find_retrain_reason, is_weekly_due
+from bist_pipeline.drift.replays import CURRENT_SESSIONS, VIEWS
+from bist_pipeline.drift.status import Check, Status, worst
+from bist_pipeline.drift.summary import summarise
+from bist_pipeline.errors import DriftInputError, MissingDataError
+from bist_pipeline.lake import Lake, open_lake
+from bist_pipeline.market.cleaning import clean
+from bist_pipeline.market.panel import build_panel, look_up
 from bist_pipeline.receipt import Receipt
-from bist_pipeline.stages.inputs import open_store
-from bist_pipeline.store.write import write_drift
+from bist_pipeline.reports.drift import CheckLine
+from bist_pipeline.stages.calibrate import load_calibration, score_sessions, watched_columns
+from bist_pipeline.stages.drift_report import publish_report
+from bist_pipeline.stages.hold import judge_break
+from bist_pipeline.stages.inputs import open_store, read_prices
+from bist_pipeline.stages.watch import as_outcome, record
+from bist_pipeline.store.drift import (
+    RetrainRequest,
+    StoredCheck,
+    read_checks,
+    read_quarterly_ic,
+    read_requests,
+    read_scores,
+    write_request,
+    write_run,
+)
+from bist_pipeline.store.engine import connect
+from bist_pipeline.store.read import PUBLISHED
 from bist_pipeline.tracking import ModelVersion, Registry
+
+SCORE_VIEWS = ("scores", "score_spread")
+# Published sessions that the daily results are taken from, the reference of a champion's first year.
+RESULT_SESSIONS = 2 * DAILY_ICS
+_REPAIR = "repair what the message names, then check again"
+
+
+@dataclass(frozen=True)
+class _Weekly:
+    """What the weekly checks found; `features` is None where they could not be made."""
+
+    checks: tuple[Check, ...]
+    features: FeatureDriftReport | None
 
 
 def drift(settings: Settings, session: dt.date) -> Receipt:
-    """Judge the 21 sessions up to `session` against the champion's training window, and store the verdict."""
+    """Make the checks that are due on a session, store them, and say what follows from them.
+
+    The daily checks are made every time, the weekly ones on the last session of a week, or when they are five
+    sessions old; between two weekly checks the older one stands. What cannot be judged is stored as ERROR or
+    INSUFFICIENT_HISTORY, so that nothing is lost and nothing passes for OK. A report for people goes to the
+    lake as `reports/drift/<session>.html`.
+
+    Raises
+    ------
+    MissingDataError
+        If the features of `session` were not computed.
+    """
+    store, lake = open_store(settings), open_lake(settings)
+    _require_features(lake, session)
     model = Registry(settings).find_for(session)
-    report = check_features(
-        open_lake(settings).read("features", until=session),
-        feature_columns(),
-        session=session,
-        trained_until=bist_calendar().offset(model.trained_through, -settings.horizon_sessions),
-        champion_session=model.trained_through,
-    )
-    engine = open_store(settings)
-    distances = [
-        {"feature": f.feature, "distance": f.distance, "typical": f.typical, "record": f.record}
-        for f in report.features
+    with connect(store) as connection:
+        history = read_checks(connection, settings.source)
+    before = [check for check in history if check.session < session]
+    calibration, problem = _try_calibration(settings, model)
+    ic = _read_daily_ic(settings, store, session)
+    checks = [
+        _standing_quality(history, session),
+        *judge_break(settings, session, model),
+        *_judge_results(settings, store, session, model, calibration, ic),
     ]
-    write_drift(engine, settings.source, session, _verdict(report, model), distances)
+    weekly = None
+    if is_weekly_due(session, sessions=bist_calendar().sessions, last=_last_weekly(before, model)):
+        weekly = _judge_week(settings, session, model, calibration, problem)
+        checks += weekly.checks
+    notes = [*record(settings, store, session, checks, model_version=model.version)]
+    notes += _request_training(settings, store, session)
+    standing = [] if weekly else _standing_week(before)
+    late = [check.session for check in history if check.session > session]
+    if late:
+        checks.append(_say_late(session, max(late)))
+    status = _verdict([*checks, *standing])
+    told = _tell_first(status, checks, standing)
+    _write_verdict(settings, store, session, model, status, told, checks, weekly)
+    report = publish_report(
+        settings,
+        session,
+        model,
+        calibration,
+        ic,
+        status=status,
+        told=told,
+        checks=[*(_as_line(check, session) for check in checks), *map(_stored_as_line, standing)],
+    )
     return Receipt(
         stage="drift",
         session=session,
-        rows=len(distances),
-        summary=f"{report.status.value}: {report.checks[0].message}",
-        details={"status": report.status.value, "checks": _checks(report)},
+        rows=len(checks),
+        summary=f"{status.value}, {told} Report: {report}",
+        details={
+            "status": status.value,
+            "report": report,
+            "retrain_requested": _read_request(settings, store, session),
+            "checks": [_as_json(check, session) for check in checks]
+            + [_stored_as_json(check) for check in standing],
+        },
+        warnings=tuple(notes),
     )
 
 
-def _verdict(report: FeatureDriftReport, model: ModelVersion) -> dict[str, object]:
-    return {
-        "status": report.status.value,
-        "summary": "\n".join(f"{check.check}: {check.message}" for check in report.checks),
-        "reference_first": report.reference_first,
-        "reference_last": report.reference_last,
+def request_training(settings: Settings, session: dt.date, reason: str) -> bool:
+    """Ask for a new model because a person wants one; False where one was asked for on this session."""
+    request = RetrainRequest(session, reason, True, dt.datetime.now(dt.UTC), None)
+    return write_request(open_store(settings), settings.source, request)
+
+
+def _require_features(lake: Lake, session: dt.date) -> None:
+    if str(session) not in lake.require("features").sessions:
+        raise MissingDataError(
+            f"The lake holds no features of {session}.", next_step=f"bist features --session {session}"
+        )
+
+
+def _try_calibration(settings: Settings, model: ModelVersion) -> tuple[Calibration | None, str]:
+    try:
+        return load_calibration(settings, model), ""
+    except DriftInputError as error:
+        return None, str(error)
+
+
+def _standing_quality(history: Sequence[StoredCheck], session: dt.date) -> Check:
+    """The verdict of the stage `check`, which stores its own."""
+    for stored in history:
+        if (stored.session, stored.check_name) == (session, "data_quality"):
+            return Check(
+                stored.check_name,
+                Status(stored.status),
+                stored.statistic,
+                stored.p_value,
+                stored.threshold,
+                stored.action,
+                stored.message,
+                stored.record,
+            )
+    message = f"The prices of {session} were not checked."
+    return Check("data_quality", Status.ERROR, None, None, None, f"bist check --session {session}", message)
+
+
+def _judge_results(
+    settings: Settings,
+    store: Engine,
+    session: dt.date,
+    model: ModelVersion,
+    calibration: Calibration | None,
+    ic: pd.Series,
+) -> tuple[Check, ...]:
+    with connect(store) as connection:
+        quarterly = read_quarterly_ic(
+            connection, settings.source, horizon=settings.horizon_sessions, ranking=PUBLISHED, until=session
+        )
+    return check_performance(
+        calibration.daily_ic if calibration else np.empty(0),
+        ic[ic.index >= pd.Timestamp(model.trained_through)].to_numpy(),
+        daily=ic.to_numpy(),
+        quarterly=np.array(quarterly[-QUARTER_ICS:]),
+        horizon=settings.horizon_sessions,
+    )
+
+
+def _read_daily_ic(settings: Settings, store: Engine, session: dt.date) -> pd.Series:
+    """Rank IC of every published session's scores with the next session's returns, up to yesterday's."""
+    calendar = bist_calendar()
+    since = calendar.between(calendar.first, session)[-RESULT_SESSIONS - 1 :][0].item()
+    with connect(store) as connection:
+        rows = read_scores(connection, settings.source, since=since, until=session)
+    scores = pd.DataFrame(rows, columns=[*KEY, SCORE])
+    if scores["session"].nunique() < 2:
+        return pd.Series(dtype=np.float64, index=pd.DatetimeIndex([]))
+    first = scores["session"].min()
+    scores["session"] = pd.to_datetime(scores["session"])
+    prices = read_prices(open_lake(settings), session, since=first)
+    panel = clean(build_panel(prices, calendar.between(first, session))).panel
+    following = np.full_like(panel.close, np.nan)
+    following[:-1] = panel.close[1:] / panel.close[:-1] - 1
+    return compute_daily_ic(scores.assign(excess=look_up(panel, following, scores)))
+
+
+def _last_weekly(before: Sequence[StoredCheck], model: ModelVersion) -> dt.date | None:
+    """Newest weekly check of this champion: a new one is looked at straight away."""
+    made = [c.session for c in before if c.check_name in WEEKLY and c.model_version == model.version]
+    return max(made, default=None)
+
+
+def _judge_week(
+    settings: Settings,
+    session: dt.date,
+    model: ModelVersion,
+    calibration: Calibration | None,
+    problem: str,
+) -> _Weekly:
+    if calibration is None:
+        return _Weekly(tuple(_as_error(name, problem) for name in WEEKLY), None)
+    lake, age = open_lake(settings), bist_calendar().count(model.trained_through, session)
+    days = [dt.date.fromisoformat(day) for day in sorted(lake.require("features").sessions)]
+    window = np.array([day for day in days if day <= session][-CURRENT_SESSIONS:], dtype="datetime64[D]")
+    features = None
+    checks: tuple[Check, ...]
+    try:
+        columns = list(watched_columns(lake))
+        rows = lake.read(
+            "features", since=window[0].item(), until=session, columns=[*KEY, "tradable", *columns]
+        )
+        current = summarise(rows, columns, until=session)
+        features = check_distribution(calibration.features, current, session=session, age_sessions=age)
+        checks = features.checks
+    except DriftInputError as error:
+        checks = (_as_error("features", str(error)),)
+    try:
+        scores = score_sessions(lake, Registry(settings).load(model), window)
+        current = summarise(scores, [SCORE], until=session)
+        found = check_distribution(
+            calibration.scores, current, session=session, age_sessions=age, names=SCORE_VIEWS
+        )
+        checks += found.checks
+    except DriftInputError as error:
+        checks += (_as_error("scores", str(error)),)
+    return _Weekly(checks, features)
+
+
+def _as_error(name: str, message: str) -> Check:
+    return Check(name, Status.ERROR, None, None, None, _REPAIR, message)
+
+
+def _standing_week(before: Sequence[StoredCheck]) -> list[StoredCheck]:
+    """The newest weekly checks there are; they stand until the next ones."""
+    names = (*VIEWS, *SCORE_VIEWS)
+    newest = max((check.session for check in before if check.check_name in WEEKLY), default=None)
+    return [check for check in before if check.session == newest and check.check_name in names]
+
+
+def _request_training(settings: Settings, store: Engine, session: dt.date) -> list[str]:
+    with connect(store) as connection:
+        history = [as_outcome(check) for check in read_checks(connection, settings.source, until=session)]
+        requested = [request.session for request in read_requests(connection, settings.source)]
+    reason = find_retrain_reason(
+        history, session=session, requested=requested, sessions=bist_calendar().sessions
+    )
+    if reason is None:
+        return []
+    write_request(
+        store, settings.source, RetrainRequest(session, reason, False, dt.datetime.now(dt.UTC), None)
+    )
+    return [f"a new model was asked for: {reason}"]
+
+
+def _read_request(settings: Settings, store: Engine, session: dt.date) -> str:
+    """Why a new model was asked for on this session; empty where none was, or a new champion has answered.
+
+    Read, not remembered: a rerun says the same, and so does a request that a person made.
+    """
+    with connect(store) as connection:
+        requests = read_requests(connection, settings.source)
+    open_ones = [each.reason for each in requests if each.session == session and each.answered_by is None]
+    return open_ones[0] if open_ones else ""
+
+
+def _say_late(session: dt.date, newest: dt.date) -> Check:
+    message = (
+        f"{newest} was checked before {session}: this result stands at its own date and changes no other."
+    )
+    return Check("order", Status.INFO, None, None, None, "none", message)
+
+
+def _verdict(checks: Sequence[Check | StoredCheck]) -> Status:
+    """The most urgent status. Results come in slowly: their wait is worth knowing, and no more."""
+    found = []
+    for check in checks:
+        name, status = (
+            (check.check, check.status)
+            if isinstance(check, Check)
+            else (check.check_name, Status(check.status))
+        )
+        waits = name.startswith("performance") and status is Status.INSUFFICIENT_HISTORY
+        found.append(Status.INFO if waits else status)
+    return worst(found)
+
+
+def _tell_first(status: Status, checks: Sequence[Check], standing: Sequence[StoredCheck]) -> str:
+    """The most urgent check in words; where nothing is urgent, what the features look like."""
+    told = [(check.status, check.check, check.message) for check in checks]
+    told += [(Status(check.status), check.check_name, check.message) for check in standing]
+    if status in (Status.OK, Status.INFO):
+        told = [entry for entry in told if entry[1] == "features"] or told
+        status = told[0][0]
+    name, message = next((name, message) for found, name, message in told if found is status)
+    return f"{name}: {message}"
+
+
+def _write_verdict(
+    settings: Settings,
+    store: Engine,
+    session: dt.date,
+    model: ModelVersion,
+    status: Status,
+    told: str,
+    checks: Sequence[Check],
+    weekly: _Weekly | None,
+) -> None:
+    report = weekly.features if weekly else None
+    others = [line for line in (f"{check.check}: {check.message}" for check in checks) if line != told]
+    run = {
+        "status": status.value,
+        "summary": "\n".join([told, *others]),
+        "reference_first": report.reference_first if report else None,
+        "reference_last": report.reference_last if report else None,
         "model_version": model.version,
         "checked_at": dt.datetime.now(dt.UTC),
     }
+    distances = [asdict(feature) for feature in report.features] if report else None
+    write_run(store, settings.source, session, run, distances)
 
 
-def _checks(report: FeatureDriftReport) -> list[dict[str, object]]:
-    return [{**asdict(check), "status": check.status.value} for check in report.checks]
+def _as_line(check: Check, session: dt.date) -> CheckLine:
+    return CheckLine(
+        session,
+        check.check,
+        check.status,
+        check.statistic,
+        check.p_value,
+        check.threshold,
+        check.record,
+        check.message,
+    )
+
+
+def _stored_as_line(check: StoredCheck) -> CheckLine:
+    return CheckLine(
+        check.session,
+        check.check_name,
+        Status(check.status),
+        check.statistic,
+        check.p_value,
+        check.threshold,
+        check.record,
+        check.message,
+    )
+
+
+def _as_json(check: Check, session: dt.date) -> dict[str, object]:
+    return {**asdict(check), "status": check.status.value, "session": str(session)}
+
+
+def _stored_as_json(check: StoredCheck) -> dict[str, object]:
+    facts = asdict(check)
+    del facts["model_version"]
+    return {**facts, "check": facts.pop("check_name"), "session": str(check.session)}

@@ -68,6 +68,7 @@ def ingest(settings: Settings, session: dt.date | None, *, only_missing: bool = 
             "fundamentals": {rule.rule: rule.count for rule in facts},
         },
         warnings=(
+            *filter(None, [calendar.notice_of_end(until)]),
             *fetch.notes,
             *(f"{count:,} rows quarantined: {rule}" for rule, count in rules.items()),
             *(f"security {row.symbol} refused: {row.rule}" for row in unnamed.itertuples()),
@@ -127,7 +128,7 @@ def _fill_session(settings: Settings, session: dt.date | None) -> Receipt:
         summary=f"{len(found)} of the {len(missing)} listed shares without a price of {until} have one now",
         data_hash=data_hash,
         details={"missing": still},
-        warnings=(f"still without a price: {', '.join(still)}",) if still else (),
+        warnings=(*fetch.notes, *([f"still without a price: {', '.join(still)}"] if still else [])),
     )
 
 

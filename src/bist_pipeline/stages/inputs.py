@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
 from bist_pipeline.errors import SessionOutOfRangeError
-from bist_pipeline.lake import Lake, open_lake
+from bist_pipeline.lake import Lake, Version, open_lake
 from bist_pipeline.market.cleaning import Cleaned, clean
 from bist_pipeline.market.panel import build_panel
 from bist_pipeline.store.engine import open_engine
@@ -34,6 +34,12 @@ def read_market(settings: Settings, session: dt.date) -> Cleaned:
 
 def read_prices(lake: Lake, session: dt.date, *, since: dt.date | None = None) -> pd.DataFrame:
     """Read the prices up to `session`; raises as `read_market`."""
+    require_prices(lake, session)
+    return lake.read("prices", since=since, until=session)
+
+
+def require_prices(lake: Lake, session: dt.date) -> Version:
+    """Return the current version of the prices if it holds `session`; raises as `read_market`."""
     bist_calendar().require(session)
     head = lake.require("prices")
     if not head.first <= str(session) <= head.last:
@@ -41,7 +47,7 @@ def read_prices(lake: Lake, session: dt.date, *, since: dt.date | None = None) -
             f"The lake holds prices from {head.first} to {head.last}, not for {session}.",
             next_step=f"bist ingest --session {session}",
         )
-    return lake.read("prices", since=since, until=session)
+    return head
 
 
 def read_facts(lake: Lake, session: dt.date) -> pd.DataFrame | None:
@@ -52,6 +58,6 @@ def read_facts(lake: Lake, session: dt.date) -> pd.DataFrame | None:
 
 def open_store(settings: Settings) -> Engine:
     """Open the predictions database; an empty one gets its schema first."""
-    engine = open_engine(settings.database_url)
+    engine = open_engine(settings.database_url, can_load_files=True)
     require_schema(engine)
     return engine

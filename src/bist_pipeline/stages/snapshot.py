@@ -35,6 +35,7 @@ from bist_pipeline.errors import (
     MissingDataError,
     NoModelError,
 )
+from bist_pipeline.features.wording import word_drivers
 from bist_pipeline.lake import content_hash, open_lake
 from bist_pipeline.market.snapshot import (
     PREDICTORS,
@@ -51,8 +52,7 @@ from bist_pipeline.model.ranking import build_batch
 from bist_pipeline.model.snapshot import learn
 from bist_pipeline.receipt import Receipt
 from bist_pipeline.reports.snapshot import SnapshotReport, rank_shares, render_snapshot
-from bist_pipeline.sources.base import require_final
-from bist_pipeline.sources.snapshot import fetch_snapshot
+from bist_pipeline.sources.base import open_source
 from bist_pipeline.stages.inputs import open_store
 from bist_pipeline.store.write import (
     Run,
@@ -75,25 +75,26 @@ def ingest(settings: Settings, session: dt.date | None, *, only_missing: bool = 
             "A snapshot arrives whole: --only-missing is for sources of prices.",
             next_step="bist ingest --source snapshot --source-path snapshot.csv",
         )
-    calendar, day = bist_calendar(), session or settings.snapshot_session
-    require_final(day, calendar)
-    snapshot = fetch_snapshot(settings.source_path)
+    calendar, source = bist_calendar(), open_source(settings)
+    day = session or source.latest_session(calendar)
+    fetch = source.fetch(day, calendar)
+    shares = fetch.snapshot
     store, lake = open_store(settings), open_lake(settings)
-    data_hash = lake.write("snapshot", _on(day, snapshot.shares), covers=(day, day))
-    lake.write("quarantine", _on(day, snapshot.quarantined[["symbol", "rule"]]), covers=(day, day))
+    data_hash = lake.write("snapshot", _on(day, shares), covers=(day, day))
+    lake.write("quarantine", fetch.quarantined, covers=(day, day))
     write_sessions(store, map(calendar.describe, calendar.sessions.tolist()))
 
-    rules = snapshot.quarantined["rule"].value_counts().to_dict()
+    rules = fetch.quarantined["rule"].value_counts().to_dict()
     return Receipt(
         stage="ingest",
         session=day,
-        rows=len(snapshot.shares),
-        summary=f"a snapshot of {len(snapshot.shares)} shares from {settings.source_path}",
+        rows=len(shares),
+        summary=f"a snapshot of {len(shares)} shares from {settings.source_path}",
         data_hash=data_hash,
-        details={"symbols": len(snapshot.shares), "quarantined": rules},
+        details={"symbols": len(shares), "quarantined": rules},
         warnings=(
             f"the file does not say its date: taken as of {day} (--session, or BIST_SNAPSHOT_SESSION)",
-            *snapshot.notes,
+            *fetch.notes,
             *(f"{count} rows quarantined: {rule}" for rule, count in rules.items()),
         ),
     )
@@ -152,8 +153,13 @@ def features(settings: Settings, session: dt.date) -> Receipt:
         summary=f"{len(used)} columns of {len(frame)} shares cleaned, "
         f"{frame['excess'].notna().sum()} of them with a known past change",
         data_hash=data_hash,
-        details={"features": len(used), "cleaning": {rule.rule: rule.count for rule in cleaned.rules}},
+        details={"features": len(used), "cleaning": [rule.as_json() for rule in cleaned.rules]},
     )
+
+
+def plan_folds(settings: Settings, session: dt.date) -> list[dict[str, object]]:
+    """Name no fold: a snapshot's are parts of one date, and `train` runs them in a moment."""
+    return []
 
 
 def train(settings: Settings, session: dt.date) -> Receipt:
@@ -205,7 +211,7 @@ def score(settings: Settings, session: dt.date) -> Receipt:
     model = _require_model(registry, settings, shares, session)
     pipeline = registry.load(model)
     batch = build_batch(shares["symbol"], pipeline.predict(shares), tradable=shares["tradable"])
-    drivers = dict(zip(shares["symbol"], explain(pipeline, shares), strict=True))
+    drivers = dict(zip(shares["symbol"], word_drivers(explain(pipeline, shares), shares), strict=True))
     rows = batch.assign(
         drivers=batch["symbol"].map(drivers),
         horizon_sessions=0,  # it does not look ahead

@@ -3,107 +3,110 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-from hashlib import blake2b
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-import pandas as pd
+from sklearn.pipeline import Pipeline
 
 from bist_pipeline import __version__
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
-from bist_pipeline.contracts import KEY
-from bist_pipeline.features.fundamentals import FAMILY
-from bist_pipeline.features.registry import ALL_FAMILIES, rank_columns
-from bist_pipeline.lake import content_hash, open_lake
-from bist_pipeline.market.labels import compute_forward_excess
-from bist_pipeline.market.panel import Sessions, look_up
-from bist_pipeline.market.universe import compute_tradable
+from bist_pipeline.lake import open_lake
 from bist_pipeline.model import walk_forward
-from bist_pipeline.model.gate import Candidate, Decision, decide, judge_skill
+from bist_pipeline.model.gate import Candidate, Decision, decide, judge_skill, needs_comparison
+from bist_pipeline.model.pipeline import has_same_recipe
+from bist_pipeline.model.search import tune
+from bist_pipeline.model.walk_forward import WalkForward
 from bist_pipeline.receipt import Receipt
-from bist_pipeline.stages.inputs import open_store, read_market
+from bist_pipeline.reports.training import draw_rank_ic
+from bist_pipeline.stages.calibrate import calibrate
+from bist_pipeline.stages.examples import Examples, compute_fingerprint, read_examples
+from bist_pipeline.stages.folds import read_walk_forward
+from bist_pipeline.stages.inputs import open_store
+from bist_pipeline.stages.provenance import read_origin
 from bist_pipeline.store.write import write_decision
 from bist_pipeline.tracking import ModelCard, ModelVersion, Registry
 
 
-def train(settings: Settings, session: dt.date) -> Receipt:
+def train(
+    settings: Settings, session: dt.date, *, folds: Sequence[Mapping[str, Any]] | None = None
+) -> Receipt:
     """Train on everything known at the close of `session`, and promote the model if it deserves to be.
 
     The same data, settings and code are the same model: it is found in the registry, not fitted again.
+
+    Parameters
+    ----------
+    settings : Settings
+    session : date
+    folds : sequence of mapping, optional
+        From `plan_folds`, each of them run; without, they are run here.
 
     Raises
     ------
     InsufficientDataError
         If the history is too short to train and judge a model. The champion stays.
+    MissingDataError
+        If a fold was not run, or the data changed since. The champion stays.
+    ModelError
+        If the champion cannot be loaded to compare it. The champion stays.
     RegistryUnavailableError
         If MLflow does not answer. The champion stays.
     """
     registry, store = Registry(settings), open_store(settings)
-    examples, sessions = _read_examples(settings, session)
-    data_hash = open_lake(settings).require("prices").hash_until(session)
-    fingerprint = _fingerprint(settings, examples)
-
+    examples = read_examples(settings, session)
+    fingerprint = compute_fingerprint(settings, examples.rows)
     model = registry.find_by_fingerprint(fingerprint)
     if model is not None and model.promoted:
-        return _receipt(session, model, rows=len(examples), verdict="same data and settings as before: kept")
-    if model is None:
-        model = _fit(
-            registry, settings, session, examples, sessions, fingerprint=fingerprint, data_hash=data_hash
+        kept = _receipt(
+            session, model, examples, status="kept", verdict="same data and settings as before: kept"
         )
-    champion = registry.champion()
-    decision = decide(_as_candidate(model, session), _as_candidate(champion, session) if champion else None)
+        return replace(kept, warnings=calibrate(settings, model))
+
+    rows, columns, sessions = examples.rows, examples.columns, examples.sessions
+    if folds:
+        judged = read_walk_forward(settings, folds, fingerprint=fingerprint)
+    else:
+        judged = walk_forward.run(rows, columns, sessions=sessions, settings=settings)
+    if model is None:
+        model = _fit(registry, settings, session, examples, judged, fingerprint=fingerprint)
+    champion, challenger = registry.champion(), _as_candidate(model, session)
+    rival = None
+    if champion is not None:
+        rival = _as_candidate(champion, session)
+        if needs_comparison(challenger, rival):
+            rival = _judge_champion(registry.load(champion), rival, examples, judged, settings=settings)
+    decision = decide(challenger, rival, low_volatility=judged.metrics["rank_ic_low_vol_126"])
     if decision.promoted:
         is_newest = champion is None or champion.trained_through <= session
         registry.promote(model, as_champion=is_newest)
     write_decision(store, _as_row(decision, settings, session, model, champion))
     verdict = "promoted" if decision.promoted else "not promoted"
-    return _receipt(session, model, rows=len(examples), verdict=f"{verdict}. {' '.join(decision.reasons)}")
-
-
-def _read_examples(settings: Settings, session: dt.date) -> tuple[pd.DataFrame, Sessions]:
-    market = read_market(settings, session)
-    lake = open_lake(settings)
-    held = lake.require("features").columns
-    ranks = [*rank_columns(), *(name for name in rank_columns([FAMILY]) if name in held)]
-    features = lake.read("features", until=session, columns=[*KEY, "tradable", *ranks])
-    excess = compute_forward_excess(market.panel.close, compute_tradable(market), settings.horizon_sessions)
-    sessions = market.panel.sessions
-    known = look_up(market.panel, excess, features)
-    return walk_forward.select_examples(features, known, sessions=sessions, settings=settings), sessions
-
-
-def _fingerprint(settings: Settings, examples: pd.DataFrame) -> str:
-    # The examples, not the prices: other code makes other examples of the same prices.
-    identity = {
-        "data": content_hash(examples),
-        "source": settings.source,
-        "horizon": settings.horizon_sessions,
-        "code": __version__,
-        "training": settings.training.model_dump(),
-        "validation": settings.validation.model_dump(),
-    }
-    return blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=8).hexdigest()
+    reasons = " ".join(decision.reasons)
+    receipt = _receipt(session, model, examples, status=verdict, verdict=f"{verdict}. {reasons}")
+    return replace(receipt, warnings=calibrate(settings, model)) if decision.promoted else receipt
 
 
 def _fit(
     registry: Registry,
     settings: Settings,
     session: dt.date,
-    examples: pd.DataFrame,
-    sessions: Sessions,
+    examples: Examples,
+    judged: WalkForward,
     *,
     fingerprint: str,
-    data_hash: str,
 ) -> ModelVersion:
-    columns = [name for name in rank_columns(ALL_FAMILIES) if name in examples]
-    judged = walk_forward.run(examples, columns, sessions=sessions, settings=settings)
-    pipeline = walk_forward.fit(examples, columns, sessions=sessions, settings=settings)
+    rows, columns, sessions = examples.rows, examples.columns, examples.sessions
+    tuned = tune(rows[rows["tradable"]], columns, sessions=sessions, settings=settings)
+    pipeline = walk_forward.fit(rows, columns, sessions=sessions, settings=tuned)
     rank_ic, nw_t = judged.metrics["rank_ic"], judged.metrics["nw_t"]
     skill, _ = judge_skill(Candidate(settings.source, rank_ic=rank_ic, t=nw_t))
     card = ModelCard(
         source=settings.source,
         horizon=settings.horizon_sessions,
-        data_hash=data_hash,
+        data_hash=read_origin(open_lake(settings), session)[0].prices,
         code_version=__version__,
         trained_through=session,
         fingerprint=fingerprint,
@@ -111,9 +114,28 @@ def _fit(
         rank_ic=rank_ic,
         nw_t=nw_t,
     )
-    params = {**settings.training.model_dump(), **settings.validation.model_dump()}
-    newest = examples.loc[examples["session"] == examples["session"].max(), columns]
-    return registry.register(pipeline, newest, card=card, params=params, metrics=judged.metrics)
+    params = {**tuned.training.model_dump(), **settings.validation.model_dump()}
+    metrics = {name: value for name, value in judged.metrics.items() if math.isfinite(value)}
+    newest = rows.loc[rows["session"] == rows["session"].max(), columns]
+    files = {"rank_ic.svg": draw_rank_ic(judged.forecasts)}
+    return registry.register(pipeline, newest, card=card, params=params, metrics=metrics, files=files)
+
+
+def _judge_champion(
+    champion: Pipeline, candidate: Candidate, examples: Examples, judged: WalkForward, *, settings: Settings
+) -> Candidate:
+    """The champion with the rank IC of its recipe, refitted in the folds that the challenger was judged on.
+
+    What it was registered with is of other rows, and the champion as it is has seen these. The same recipe
+    need not be refitted: it gives the challenger's own figure.
+    """
+    lacks = tuple(name for name in champion[0].columns if name not in examples.columns)
+    if lacks:
+        return replace(candidate, rank_ic=None, lacks=lacks)
+    if has_same_recipe(champion, walk_forward.build(examples.columns, settings=settings)):
+        return replace(candidate, rank_ic=judged.metrics["rank_ic"])
+    scores = walk_forward.rescore(champion, examples.rows, judged.folds, sessions=examples.sessions)
+    return replace(candidate, rank_ic=walk_forward.mean_rank_ic(scores, "score"))
 
 
 def _as_candidate(model: ModelVersion, session: dt.date) -> Candidate:
@@ -140,15 +162,18 @@ def _as_row(
     }
 
 
-def _receipt(session: dt.date, model: ModelVersion, *, rows: int, verdict: str) -> Receipt:
+def _receipt(
+    session: dt.date, model: ModelVersion, examples: Examples, *, status: str, verdict: str
+) -> Receipt:
     return Receipt(
         stage="train",
         session=session,
-        rows=rows,
+        rows=len(examples.rows),
         summary=f"{model.name} version {model.version}, rank IC {model.rank_ic:+.3f} "
         f"(t {model.nw_t:.1f}) out of sample: {verdict}",
         data_hash=model.data_hash,
         details={
+            "status": status,
             "model_name": model.name,
             "model_version": model.version,
             "rank_ic": model.rank_ic,

@@ -1,0 +1,190 @@
+"""Calibrate: with a new champion, and frozen with it, learn what is usual for the drift checks."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from hashlib import blake2b
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from bist_pipeline.calendar import bist_calendar
+from bist_pipeline.config import Settings
+from bist_pipeline.contracts import KEY
+from bist_pipeline.drift.calibration import (
+    SCORE,
+    Calibration,
+    build_calibration,
+    from_bytes,
+    hash_columns,
+    to_bytes,
+)
+from bist_pipeline.drift.performance import compute_daily_ic
+from bist_pipeline.errors import DriftInputError, LakeUnavailableError
+from bist_pipeline.features import fundamentals, long_horizon
+from bist_pipeline.features.registry import REGISTRY
+from bist_pipeline.lake import Lake, open_lake
+from bist_pipeline.market.panel import Sessions, look_up
+from bist_pipeline.stages.inputs import open_store, read_market
+from bist_pipeline.store.drift import StoredCalibration, read_calibration, write_calibration
+from bist_pipeline.store.engine import connect
+from bist_pipeline.tracking import ModelVersion, Registry
+
+# All that the replays of the score check look back on, and how much of it is scored at a time.
+SCORED_SESSIONS = 1_050
+CHUNK_SESSIONS = 126
+WATCHED_FAMILIES = (long_horizon.FAMILY, fundamentals.FAMILY)
+
+
+def calibrate(settings: Settings, model: ModelVersion) -> tuple[str, ...]:
+    """Build the calibration of a champion from what was known when it was trained, unless it has one.
+
+    A calibration of other features than there are now is built anew.
+
+    Parameters
+    ----------
+    settings : Settings
+    model : ModelVersion
+        Promoted, of the configured source.
+
+    Returns
+    -------
+    tuple of str
+        What people should know; empty if all went well. Data that cannot be calibrated on leaves the champion
+        without a calibration, and every drift check says so.
+    """
+    store, lake = open_store(settings), open_lake(settings)
+    columns = watched_columns(lake)
+    with connect(store) as connection:
+        known = read_calibration(connection, settings.source, name=model.name, version=model.version)
+    if known is not None and known.features_hash == hash_columns(list(columns)) and _is_whole(lake, known):
+        return ()
+    try:
+        calibration = _build(settings, model, columns)
+    except DriftInputError as error:
+        return (f"the model has no drift calibration: {error.what}",)
+    content = to_bytes(calibration)
+    file = f"drift/{model.name}-{model.version}.npz"
+    lake.keep(file, content)
+    write_calibration(store, settings.source, _describe(calibration, model, content, file))
+    return ()
+
+
+def load_calibration(settings: Settings, model: ModelVersion) -> Calibration:
+    """Load the calibration of a model, checked against the features of the lake.
+
+    Raises
+    ------
+    DriftInputError
+        If the model has none, it is damaged, or it was built for other features.
+    """
+    lake = open_lake(settings)
+    with connect(open_store(settings)) as connection:
+        known = read_calibration(connection, settings.source, name=model.name, version=model.version)
+    build = f"bist train --session {model.trained_through} (it builds a missing calibration)"
+    if known is None:
+        raise DriftInputError(
+            f"{model.name} version {model.version} has no drift calibration.",
+            consequence="No check can say what is usual; that is not the same as no drift.",
+            next_step=build,
+        )
+    if not _is_whole(lake, known):
+        raise DriftInputError(
+            f"The drift calibration of {model.name} version {model.version} is not the file that was stored.",
+            consequence="No check can say what is usual; that is not the same as no drift.",
+            next_step=build,
+        )
+    differing = {*known.features} ^ {*watched_columns(lake)}
+    if differing:
+        raise DriftInputError(
+            f"The drift calibration of {model.name} version {model.version} is for other features than the "
+            f"lake holds: {len(differing)} differ.",
+            which=sorted(differing),
+            consequence="No check can say what is usual; that is not the same as no drift.",
+            next_step=build,
+        )
+    return from_bytes(lake.recall(known.file))
+
+
+def watched_columns(lake: Lake) -> dict[str, int]:
+    """Return the raw features that are watched, each with the age from which a share should have a value."""
+    held = lake.require("features").columns
+    return {
+        row.name: row.min_history + 1
+        for row in REGISTRY
+        if row.family in WATCHED_FAMILIES and row.name in held
+    }
+
+
+def score_sessions(lake: Lake, pipeline: Pipeline, sessions: Sessions) -> pd.DataFrame:
+    """Score the tradable shares of some sessions with a model: `session, symbol, tradable, score`.
+
+    Sessions on which a feature of the model has no value at all are left out.
+    """
+    columns = [*KEY, "tradable", *pipeline[0].columns]
+    parts = [pd.DataFrame({name: [] for name in (*KEY, "tradable", SCORE)})]
+    for first, last in _chunks(sessions):
+        rows = lake.read("features", since=first, until=last, columns=columns)
+        rows = rows[rows["tradable"].to_numpy(dtype=bool)]
+        known = rows[pipeline[0].columns].notna().groupby(rows["session"]).transform("any").all(axis=1)
+        if known.any():
+            rows = rows[known]
+            parts.append(rows[[*KEY, "tradable"]].assign(**{SCORE: pipeline.predict(rows)[SCORE]}))
+    return pd.concat(parts[1:] or parts, ignore_index=True)
+
+
+def _chunks(sessions: Sessions) -> Iterator[tuple[dt.date, dt.date]]:
+    for start in range(0, len(sessions), CHUNK_SESSIONS):
+        part = sessions[start : start + CHUNK_SESSIONS]
+        yield part[0].item(), part[-1].item()
+
+
+def _build(settings: Settings, model: ModelVersion, columns: dict[str, int]) -> Calibration:
+    lake, session = open_lake(settings), model.trained_through
+    features = lake.read("features", until=session, columns=[*KEY, "tradable", *columns])
+    sessions = np.unique(features["session"].to_numpy().astype("datetime64[D]"))[-SCORED_SESSIONS:]
+    scores = score_sessions(lake, Registry(settings).load(model), sessions)
+    market = read_market(settings, session)
+    close = market.panel.close
+    following = np.full_like(close, np.nan)
+    following[:-1] = close[1:] / close[:-1] - 1
+    ic = compute_daily_ic(scores.assign(excess=look_up(market.panel, following, scores)))
+    return build_calibration(
+        features,
+        columns,
+        scores,
+        ic.to_numpy(),
+        trained_until=bist_calendar().offset(session, -settings.horizon_sessions),
+        champion_session=session,
+    )
+
+
+def _is_whole(lake: Lake, known: StoredCalibration) -> bool:
+    try:
+        return _hash(lake.recall(known.file)) == known.content_hash
+    except LakeUnavailableError:
+        return False
+
+
+def _hash(content: bytes) -> str:
+    return blake2b(content, digest_size=8).hexdigest()
+
+
+def _describe(calibration: Calibration, model: ModelVersion, content: bytes, file: str) -> StoredCalibration:
+    ic = calibration.daily_ic
+    return StoredCalibration(
+        model_name=model.name,
+        model_version=model.version,
+        session=calibration.session,
+        trained_until=calibration.features.reference_last,
+        features=calibration.columns,
+        features_hash=hash_columns(calibration.columns),
+        content_hash=_hash(content),
+        file=file,
+        replays=int((calibration.features.ends[0] >= 0).sum()),
+        record_sessions=calibration.breaks.sessions,
+        daily_ic=float(ic.mean()) if len(ic) else None,
+        built_at=dt.datetime.now(dt.UTC),
+    )

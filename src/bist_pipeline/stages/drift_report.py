@@ -1,0 +1,148 @@
+"""The drift report of a session: gather what the checks left behind, lay it out, put it beside the data."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from bist_pipeline.calendar import bist_calendar
+from bist_pipeline.config import Settings
+from bist_pipeline.contracts import KEY
+from bist_pipeline.drift.calibration import Calibration
+from bist_pipeline.drift.replays import CURRENT_SESSIONS, VIEWS
+from bist_pipeline.drift.report import (
+    WEEK,
+    WEEKS_SHOWN,
+    FeatureStory,
+    ScoreEffect,
+    measure_scores,
+    tell_features,
+)
+from bist_pipeline.drift.status import Status
+from bist_pipeline.drift.summary import summarise
+from bist_pipeline.errors import DriftInputError, FeatureSchemaError
+from bist_pipeline.events import find_events
+from bist_pipeline.lake import Lake, open_lake
+from bist_pipeline.market.panel import Sessions
+from bist_pipeline.model.pipeline import explain
+from bist_pipeline.reports.drift import CheckLine, Report, render_drift
+from bist_pipeline.stages.calibrate import score_sessions, watched_columns
+from bist_pipeline.stages.inputs import open_store
+from bist_pipeline.store.drift import read_episodes
+from bist_pipeline.store.engine import connect
+from bist_pipeline.tracking import ModelVersion, Registry
+
+# Events so many sessions before or after the weeks shown are named.
+NEAR_SESSIONS = 5
+
+
+def publish_report(
+    settings: Settings,
+    session: dt.date,
+    model: ModelVersion,
+    calibration: Calibration | None,
+    ic: pd.Series,
+    *,
+    status: Status,
+    told: str,
+    checks: Sequence[CheckLine],
+) -> str:
+    """Write the report to the lake as `reports/drift/<session>.html`; return where people find it.
+
+    A report is written whatever the checks found: without a calibration it holds the checks alone.
+    """
+    lake = open_lake(settings)
+    story = effect = None
+    if calibration is not None:
+        pipeline = Registry(settings).load(model)
+        story = _tell_features(lake, pipeline, calibration, session, checks)
+        effect = _measure_scores(lake, pipeline, calibration, session)
+    knows_events = settings.source != "synthetic"
+    first = story.weeks[0].session if story else session
+    report = Report(
+        session=session,
+        source=settings.source,
+        status=status,
+        told=told,
+        checks=_add_since(settings, checks),
+        model=f"{model.name} {model.version}",
+        trained_through=model.trained_through,
+        story=story,
+        scores=effect,
+        ic_before=calibration.daily_ic if calibration else np.empty(0),
+        ic_since=ic[ic.index >= pd.Timestamp(model.trained_through)].to_numpy(),
+        events=find_events(first, session, bist_calendar(), within=NEAR_SESSIONS) if knows_events else [],
+        knows_events=knows_events,
+    )
+    return lake.publish(f"reports/drift/{session}.html", render_drift(report))
+
+
+def _tell_features(
+    lake: Lake,
+    pipeline: Pipeline,
+    calibration: Calibration,
+    session: dt.date,
+    checks: Sequence[CheckLine],
+) -> FeatureStory | None:
+    """The story up to the newest weekly check; None where that check could not be made."""
+    newest = max((line.session for line in checks if line.name == VIEWS[0]), default=session)
+    columns = list(watched_columns(lake))
+    window = _newest_sessions(lake, newest, WEEK * WEEKS_SHOWN + CURRENT_SESSIONS)
+    rows = lake.read("features", since=window[0].item(), until=newest, columns=[*KEY, "tradable", *columns])
+    try:
+        return tell_features(
+            calibration.features,
+            summarise(rows, columns, until=newest),
+            session=newest,
+            champion_session=calibration.session,
+            importance=_weigh(lake, pipeline, session),
+        )
+    except DriftInputError:
+        return None  # the check itself says why, as an ERROR
+
+
+def _weigh(lake: Lake, pipeline: Pipeline, session: dt.date) -> dict[str, float]:
+    """Share of each raw feature in what moves the scores of a session's shares."""
+    columns = pipeline[0].columns
+    rows = lake.read("features", since=session, until=session, columns=[*KEY, "tradable", *columns])
+    try:
+        drivers = explain(pipeline, rows[rows["tradable"].to_numpy(dtype=bool)], top=len(columns))
+    except FeatureSchemaError:
+        return {}
+    weights: dict[str, float] = defaultdict(float)
+    for share in drivers:
+        for driver in share:
+            weights[driver["feature"].removesuffix("_rank")] += abs(driver["contribution"])
+    total = sum(weights.values())
+    return {name: weight / total for name, weight in weights.items()} if total else {}
+
+
+def _measure_scores(
+    lake: Lake, pipeline: Pipeline, calibration: Calibration, session: dt.date
+) -> ScoreEffect | None:
+    then = calibration.scores.reference["regime"]
+    scores = score_sessions(lake, pipeline, _newest_sessions(lake, session, CURRENT_SESSIONS))
+    return measure_scores(then[:, 0], scores) if then.size and len(scores) else None
+
+
+def _newest_sessions(lake: Lake, until: dt.date, count: int) -> Sessions:
+    days = sorted(day for day in lake.require("features").sessions if day <= str(until))
+    return np.array(days[-count:], dtype="datetime64[D]")
+
+
+def _add_since(settings: Settings, checks: Sequence[CheckLine]) -> list[CheckLine]:
+    """Add the day on which the alarm began that a check belongs to."""
+    with connect(open_store(settings)) as connection:
+        episodes = read_episodes(connection, settings.source)
+    began = {
+        (episode.check_name, episode.status): episode.opened_on
+        for episode in reversed(episodes)
+        if episode.closed_on is None
+    }
+    return [replace(line, since=began.get((line.name, line.status.value))) for line in checks]

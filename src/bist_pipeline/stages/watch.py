@@ -1,0 +1,158 @@
+"""What every check leaves behind: its row, the episodes that follow from all rows, alerts about new ones."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import Engine
+
+from bist_pipeline.alerts import Alert, send
+from bist_pipeline.calendar import bist_calendar
+from bist_pipeline.config import Settings
+from bist_pipeline.drift.data_quality import QualityReport
+from bist_pipeline.drift.policy import Episode, Outcome, build_episodes
+from bist_pipeline.drift.status import Check, Status, worst
+from bist_pipeline.store.drift import (
+    StoredCheck,
+    StoredEpisode,
+    read_checks,
+    read_episodes,
+    write_checks,
+    write_episodes,
+    write_run,
+)
+from bist_pipeline.store.engine import connect
+
+QUALITY_ACTIONS = {
+    Status.BLOCK: "scoring is stopped until the data is repaired",
+    Status.AMBER: "look at the named shares",
+    Status.INFO: "none: single shares are set aside",
+}
+
+
+def record(
+    settings: Settings,
+    store: Engine,
+    session: dt.date,
+    checks: Sequence[Check],
+    *,
+    model_version: str = "",
+) -> tuple[str, ...]:
+    """Store checks of a session, rebuild the episodes and alert about those that are new.
+
+    Returns
+    -------
+    tuple of str
+        Alerts that did not arrive; they are tried again with the next checks.
+    """
+    rows = [_as_row(check, model_version) for check in checks]
+    write_checks(store, settings.source, session, rows, checked_at=dt.datetime.now(dt.UTC))
+    return _update_episodes(settings, store)
+
+
+def record_stop(
+    settings: Settings, store: Engine, session: dt.date, checks: Sequence[Check], *, model_version: str = ""
+) -> None:
+    """Store checks that stop scoring as the verdict of their session: no later stage will give one."""
+    record(settings, store, session, checks, model_version=model_version)
+    run = {
+        "status": worst(check.status for check in checks).value,
+        "summary": "\n".join(f"{check.check}: {check.message}" for check in checks),
+        "model_version": model_version,
+        "checked_at": dt.datetime.now(dt.UTC),
+    }
+    write_run(store, settings.source, session, run, None)
+
+
+def summarise_quality(quality: QualityReport) -> Check:
+    """Make one check of the rules of data quality: the most urgent one speaks."""
+    status = quality.status
+    told = [finding.message for finding in quality.having(status)]
+    first = quality.having(status)[0]
+    action = QUALITY_ACTIONS.get(status, "none")
+    message = " ".join(told) if status is not Status.OK else f"{len(quality.findings)} rules found nothing."
+    value, threshold = (first.value, first.threshold) if status is not Status.OK else (None, None)
+    return Check("data_quality", status, value, None, threshold, action, message)
+
+
+def as_outcome(check: StoredCheck) -> Outcome:
+    """Read a stored check as the policy wants it."""
+    status = Status(check.status)
+    return Outcome(check.session, check.check_name, status, check.message, check.model_version)
+
+
+def _as_row(check: Check, model_version: str) -> dict[str, object]:
+    return {
+        "check_name": check.check,
+        "status": check.status.value,
+        "statistic": check.statistic,
+        "p_value": check.p_value,
+        "threshold": check.threshold,
+        "record": check.record,
+        "action": check.action,
+        "message": check.message,
+        "model_version": model_version,
+    }
+
+
+def _update_episodes(settings: Settings, store: Engine) -> tuple[str, ...]:
+    with connect(store) as connection:
+        history = [as_outcome(check) for check in read_checks(connection, settings.source)]
+        told = [e for e in read_episodes(connection, settings.source) if e.alerted_at is not None]
+    found = build_episodes(history, sessions=bist_calendar().sessions)
+    newest = max(outcome.session for outcome in history)
+    stored, failures = [], []
+    for episode in found:
+        row, failed = _tell(settings, _as_stored(episode), told, newest)
+        stored.append(row)
+        failures += failed
+    write_episodes(store, settings.source, stored)
+    return tuple(f"an alert about {what}" for what in failures)
+
+
+def _tell(
+    settings: Settings, episode: StoredEpisode, told: Sequence[StoredEpisode], newest: dt.date
+) -> tuple[StoredEpisode, list[str]]:
+    """Alert about an episode unless people know of it, or it was over before anybody looked."""
+    for earlier in told:
+        if _is_same(earlier, episode):
+            return replace(episode, alerted_at=earlier.alerted_at), []
+    if episode.closed_on is not None and episode.last_seen < newest:
+        return episode, []
+    alert = Alert(
+        source=settings.source,
+        check=episode.check_name,
+        status=episode.status,
+        urgency=episode.urgency,
+        since=str(episode.opened_on),
+        cause=episode.cause,
+        runbook=episode.runbook,
+    )
+    failures = send(alert, settings.alerts)
+    sent = None if failures else dt.datetime.now(dt.UTC)
+    return replace(episode, alerted_at=sent), [f"{episode.check_name} by {failure}" for failure in failures]
+
+
+def _is_same(earlier: StoredEpisode, episode: StoredEpisode) -> bool:
+    """Whether both are about the same alarms: an older session checked later may move the first day."""
+    return (
+        (earlier.check_name, earlier.status) == (episode.check_name, episode.status)
+        and earlier.opened_on <= episode.last_seen
+        and episode.opened_on <= earlier.last_seen
+    )
+
+
+def _as_stored(episode: Episode) -> StoredEpisode:
+    return StoredEpisode(
+        check_name=episode.check,
+        status=episode.status.value,
+        opened_on=episode.opened_on,
+        last_seen=episode.last_seen,
+        closed_on=episode.closed_on,
+        cause=episode.cause,
+        urgency=episode.urgency,
+        runbook=episode.runbook,
+        model_version=episode.model_version,
+    )

@@ -1,0 +1,160 @@
+"""Drift through the real command line: what is broken holds the scores, and a person can release them."""
+
+import json
+import sqlite3
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bist_pipeline.calendar import bist_calendar
+from bist_pipeline.config import Settings
+from bist_pipeline.lake import open_lake
+from bist_pipeline.stages.provenance import pin_inputs, write_origins
+from bist_pipeline.store.drift import read_checks, read_requests
+from bist_pipeline.store.engine import connect, open_engine
+from tests.command_line import SESSION
+
+DAY = ("--session", str(SESSION))
+
+
+def said(result) -> dict:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def refused(result) -> dict:
+    assert result.exit_code == 1, result.output
+    return json.loads(result.stdout)
+
+
+def lake_of(bist):
+    return open_lake(Settings(home=bist.home, source="files"))
+
+
+def shuffle_features(bist) -> None:
+    """Do what a bug would: in the newest session every share has the features of another one."""
+    lake = lake_of(bist)
+    rows = lake.read("features", since=SESSION)
+    order = np.random.default_rng(1).permutation(len(rows))
+    rest = [name for name in rows if name not in ("session", "symbol")]
+    rows[rest] = rows[rest].take(order).to_numpy()
+    held = lake.require("features").columns
+    data_hash = lake.write("features", rows.astype(held), covers=(SESSION, SESSION))
+    write_origins(lake, SESSION, pin_inputs(lake, SESSION), data_hash)
+
+
+def execute(bist, statement: str, *values: str) -> None:
+    with sqlite3.connect(bist.home / "bist.db") as database:
+        database.execute(statement, values)
+    database.close()
+
+
+def test_every_check_is_reported_and_stored_with_the_first_run(bist):
+    answer = said(bist("drift", *DAY, "--json"))
+
+    names = {"data_quality", "break", "missing_values", "features", "regime", "scores", "score_spread"}
+    names |= {"performance_change", "performance_daily", "performance_quarter"}
+    assert {check["check"] for check in answer["checks"]} == names
+    fields = {"check", "status", "statistic", "p_value", "threshold", "action", "message"}
+    assert all(fields <= check.keys() for check in answer["checks"])
+    with connect(open_engine(f"sqlite:///{bist.home}/bist.db")) as connection:
+        assert {check.check_name for check in read_checks(connection, "files")} == names
+
+
+def test_a_red_break_holds_scoring_until_a_person_releases_the_session(bist):
+    before = bist.published()
+    shuffle_features(bist)
+
+    held = refused(bist("score", *DAY, "--json"))
+    assert (held["error"], bist.published()) == ("ScoringHeldError", before)
+    assert f"bist drift release {SESSION}" in held["next"]
+
+    released = said(bist("drift", "release", str(SESSION), "--reason", "merger", "--json"))
+    assert (released["released"], released["reason"]) == (True, "merger")
+    scored = bist("score", *DAY)
+    assert scored.exit_code == 0, scored.output
+    assert bist.published() != before
+    assert said(bist("drift", *DAY, "--json"))["status"] == "RED"
+
+
+def test_only_what_is_held_can_be_released(bist):
+    answer = refused(bist("drift", "release", str(SESSION), "--reason", "why not", "--json"))
+
+    assert "No break holds" in answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("DELETE FROM drift_calibrations", "has no drift calibration"),
+        ("UPDATE drift_calibrations SET features = '[\"other\"]'", "other features"),
+        ("UPDATE drift_calibrations SET content_hash = 'x'", "not the file that was stored"),
+    ],
+)
+def test_a_champion_without_a_fitting_calibration_scores_but_is_never_ok(bist, damage, words):
+    execute(bist, damage)
+
+    assert bist("score", *DAY).exit_code == 0
+    answer = said(bist("drift", *DAY, "--json"))
+
+    errors = {check["check"]: check["message"] for check in answer["checks"] if check["status"] == "ERROR"}
+    assert answer["status"] == "ERROR"
+    assert set(errors) == {"break", "features", "scores"}
+    assert all(words in message and "bist train" in message for message in errors.values())
+
+
+def test_training_again_builds_the_calibration_that_is_missing(bist):
+    execute(bist, "DELETE FROM drift_calibrations")
+
+    assert bist("train", *DAY).exit_code == 0
+
+    assert said(bist("drift", *DAY, "--json"))["status"] != "ERROR"
+
+
+def test_an_older_session_after_a_newer_one_says_so_and_loses_nothing(bist):
+    later = bist_calendar().offset(SESSION, 1)
+    execute(
+        bist,
+        "INSERT INTO drift_checks SELECT source, ?, check_name, status, statistic, p_value, threshold,"
+        " record, action, message, model_version, checked_at FROM drift_checks",
+        str(later),
+    )
+
+    answer = said(bist("drift", *DAY, "--json"))
+
+    (order,) = [check for check in answer["checks"] if check["check"] == "order"]
+    assert (order["status"], str(later) in order["message"]) == ("INFO", True)
+    assert answer["status"] != "OK"
+    with connect(open_engine(f"sqlite:///{bist.home}/bist.db")) as connection:
+        assert len({check.session for check in read_checks(connection, "files")}) == 2
+
+
+def test_a_session_without_features_is_refused_with_the_next_command(bist):
+    earlier = bist_calendar().offset(SESSION, 1)
+    answer = refused(bist("drift", "--session", str(earlier), "--json"))
+
+    assert (answer["error"], answer["next"]) == ("MissingDataError", f"bist features --session {earlier}")
+
+
+def test_a_person_can_ask_for_a_new_model(bist):
+    asked = ("drift", "retrain", str(SESSION), "--reason", "new regime", "--json")
+
+    assert [said(bist(*asked))["requested"] for _ in range(2)] == [True, False]
+
+    with connect(open_engine(f"sqlite:///{bist.home}/bist.db")) as connection:
+        (request,) = read_requests(connection, "files")
+    assert (request.reason, request.forced, request.answered_by) == ("new regime", True, None)
+
+
+@pytest.mark.slow
+def test_a_fault_is_shown_day_by_day(bist):
+    simulated = said(bist("drift", "simulate", "--fault", "missing_column", "--days", "2", "--json"))
+    sound, broken = simulated["days"]
+
+    assert (sound["has_fault"], sound["scored"], broken["has_fault"], broken["scored"]) == (
+        *(False, True, True, False),
+    )
+    assert [check["status"] for check in broken["checks"]] == ["BLOCK"]
+    assert [episode["check_name"] for episode in simulated["episodes"]] == ["data_quality"]
+    assert pd.Timestamp(broken["session"]) > pd.Timestamp(sound["session"])
