@@ -1,7 +1,8 @@
 """Errors as people and machines read them: RFC 9457 `application/problem+json`, for every failure.
 
 A handler raises `ProblemError`; database failures, refused parameters, unknown paths and bugs are translated
-here. What a database says about itself (host, user, path) goes to the log and never into an answer.
+here, into Turkish or English. What a database says about itself (host, user, path) goes to the log and never
+into an answer.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from bist_pipeline.errors import DatabaseUnavailableError, SchemaRevisionError, StoreError
+from serving.negotiation import Language, choose_language
+from serving.problem_texts import OTHER_PARAMETER_FAULT, PARAMETER_FAULTS, PROBLEMS
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +29,8 @@ MEDIA_TYPE = "application/problem+json"
 
 _RETRY_AFTER_S = 5
 _SHOWN = 80
+_NAMED = 10
+_LONGEST_INSTANCE = 200
 
 
 class ParameterProblem(BaseModel):
@@ -44,10 +49,13 @@ class Problem(BaseModel):
     """An error as RFC 9457 describes it; members after `instance` are ours, there if they apply."""
 
     type: str = Field(
-        description="Stable identifier of this kind of problem; `about:blank` where the status says it all.",
+        description="Stable identifier of this kind of problem.",
         examples=["urn:problem-type:bist:unknown-symbol"],
     )
-    title: str = Field(description="The kind of problem in words.", examples=["Unknown symbol"])
+    title: str = Field(
+        description="The kind of problem in words, Turkish or English by `Accept-Language`.",
+        examples=["Unknown symbol"],
+    )
     status: int = Field(description="The HTTP status, repeated.", examples=[404])
     detail: str = Field(
         description="What happened this time.",
@@ -58,7 +66,13 @@ class Problem(BaseModel):
     near: list[str] | None = Field(
         None, description="Existing values near to the one asked for, nearest first.", examples=[["THYAO"]]
     )
-    errors: list[ParameterProblem] | None = Field(None, description="Every parameter that cannot be used.")
+    errors: list[ParameterProblem] | None = Field(
+        None,
+        description="Every parameter that cannot be used.",
+        examples=[
+            [{"parameter": "limit", "message": "Input should be less than or equal to 1000", "got": "9999"}]
+        ],
+    )
     age_sessions: int | None = Field(
         None, description="Closed sessions (count) that the newest publication lacks.", examples=[2]
     )
@@ -72,9 +86,9 @@ class ProblemError(Exception):
     status : int
         Of the answer.
     kind : str
-        Ends the problem's type and, in words, is its title: `unknown-symbol`. Empty for `about:blank`.
-    detail : str
-        What happened this time.
+        Key of `PROBLEMS`; ends the problem's type.
+    facts : mapping of str to object, optional
+        What the texts of this kind have in braces.
     headers : mapping of str to str, optional
         Of the answer.
     **members
@@ -82,19 +96,30 @@ class ProblemError(Exception):
     """
 
     def __init__(
-        self, status: int, kind: str, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
+        self,
+        status: int,
+        kind: str,
+        facts: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
     ) -> None:
-        super().__init__(detail)
+        super().__init__(kind)
         self.status = HTTPStatus(status)
         self.kind = kind
-        self.detail = detail
+        self.facts = dict(facts or {})
         self.headers = {"Cache-Control": "no-store", **(headers or {})}
         self.members = members
+
+    def words(self, language: Language) -> tuple[str, str]:
+        """Return title and detail."""
+        title, detail = PROBLEMS[self.kind][language]
+        return title, detail.format(**self.facts)
 
 
 def nothing_published() -> ProblemError:
     """Return the problem of a database that is in order but still empty."""
-    return ProblemError(503, "nothing-published", "No predictions have been published yet.", next="bist run")
+    return ProblemError(503, "nothing-published", next="bist run")
 
 
 def describe_problems(reasons: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
@@ -108,60 +133,78 @@ def install_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, _answer)
 
 
-async def _answer(request: Request, error: Exception) -> Response:
-    found = _as_problem(error)
-    problem = Problem(
-        type=f"urn:problem-type:bist:{found.kind}" if found.kind else "about:blank",
-        title=found.kind.replace("-", " ").capitalize() or found.status.phrase,
-        status=found.status,
-        detail=found.detail,
-        instance=quote(request.url.path),
-        **found.members,
-    )
-    body = problem.model_dump_json(exclude_none=True)
-    return Response(body, found.status, media_type=MEDIA_TYPE, headers=found.headers)
-
-
-def _as_problem(error: Exception) -> ProblemError:
+def as_problem(error: Exception, language: Language) -> ProblemError:
+    """Translate whatever went wrong into the problem that a client is told."""
     match error:
         case ProblemError():
             return error
         case StoreError():
             return _from_store(error)
         case RequestValidationError():
-            return _from_parameters(error)
+            return _from_parameters(error, language)
         case HTTPException():
-            return ProblemError(error.status_code, "", str(error.detail), headers=error.headers, next="/docs")
+            return _from_framework(error)
         case _:  # the server has logged it, with its traceback
-            return ProblemError(
-                500, "", "A fault of this server, not of the request; its log has the details."
-            )
+            return ProblemError(500, "internal-error")
+
+
+def render_problem(problem: ProblemError, *, path: str, language: Language) -> Response:
+    """Return the answer that describes a problem at `path`."""
+    title, detail = problem.words(language)
+    body = Problem(
+        type=f"urn:problem-type:bist:{problem.kind}",
+        title=title,
+        status=problem.status,
+        detail=detail,
+        instance=quote(path)[:_LONGEST_INSTANCE],
+        **problem.members,
+    ).model_dump_json(exclude_none=True)
+    headers = {**problem.headers, "Content-Language": language, "Vary": "Accept-Language"}
+    return Response(body, problem.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    language = choose_language(request.headers.get("accept-language", ""))
+    return render_problem(as_problem(error, language), path=request.url.path, language=language)
 
 
 def _from_store(error: StoreError) -> ProblemError:
     log.error("%s Next: %s", error.what, error.next_step)
     match error:
         case DatabaseUnavailableError():
-            detail = "The predictions database does not answer. Every request tries it again."
             retry = {"Retry-After": str(_RETRY_AFTER_S)}
-            return ProblemError(503, "database-unavailable", detail, headers=retry, next=error.next_step)
+            return ProblemError(503, "database-unavailable", headers=retry, next=error.next_step)
         case SchemaRevisionError():
-            detail = "The predictions database does not have the schema that this server reads."
-            return ProblemError(503, "schema-mismatch", detail, next=error.next_step)
+            return ProblemError(503, "schema-mismatch", next=error.next_step)
         case _:
-            return ProblemError(
-                500, "", "The predictions database refused a statement; the log has the details."
-            )
+            return ProblemError(500, "internal-error")
 
 
-def _from_parameters(error: RequestValidationError) -> ProblemError:
+def _from_framework(error: HTTPException) -> ProblemError:
+    kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "refused")
+    facts = {"what": str(error.detail)}
+    return ProblemError(error.status_code, kind, facts, headers=error.headers, next="/docs")
+
+
+def _from_parameters(error: RequestValidationError, language: Language) -> ProblemError:
     problems = [
         ParameterProblem(
-            parameter=".".join(str(part) for part in found["loc"][1:])[:_SHOWN],
-            message=found["msg"].removeprefix("Value error, "),
+            parameter=_name(found["loc"]),
+            message=_describe_fault(found, language),
             got=str(found["input"])[:_SHOWN],
         )
         for found in error.errors()
     ]
-    detail = "; ".join(f"{each.parameter}: {each.message} (got {each.got!r})" for each in problems)
-    return ProblemError(422, "invalid-parameters", detail, errors=problems)
+    what = "; ".join(f"{each.parameter}: {each.message} ({each.got!r})" for each in problems[:_NAMED])
+    return ProblemError(422, "invalid-parameters", {"what": what}, errors=problems[:_NAMED])
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    # The place within a repeated parameter is of no use to whoever sent it.
+    return ".".join(part for part in location[1:] if isinstance(part, str))[:_SHOWN]
+
+
+def _describe_fault(found: Mapping[str, Any], language: Language) -> str:
+    if language == "en":
+        return str(found["msg"])
+    return PARAMETER_FAULTS.get(found["type"], OTHER_PARAMETER_FAULT).format(**found.get("ctx", {}))

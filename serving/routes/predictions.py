@@ -1,52 +1,67 @@
-"""The current ranking, and one share of it."""
+"""The current ranking, one share of it, and what was published for that share before."""
 
 from __future__ import annotations
 
 import datetime as dt
 import difflib
-import re
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from sqlalchemy import Connection
+from pydantic import Field
+from sqlalchemy import Engine
 
 from bist_pipeline.store import read
-from serving.answers import Predictions, SymbolPrediction
-from serving.caching import answer_from
+from serving.answers.shares import History, PastPrediction, Prediction, Predictions, SymbolPrediction
+from serving.answers.trust import DriftState, Score
+from serving.board import Board, Page, Share, Sort, build_board, header_of
 from serving.database import EngineOfApp, reading
-from serving.problems import ProblemError, describe_problems, nothing_published
+from serving.delivery import SnapshotOfApp, board_of, deliver, describe_answers
+from serving.parameters import (
+    MAX_LIMIT,
+    MAX_SYMBOL,
+    IsoDate,
+    Paged,
+    Parameters,
+    Symbol,
+    refuse_parameters,
+    refuse_repeats,
+)
+from serving.problems import ProblemError, nothing_published
+from serving.snapshot import Snapshot
 from serving.symbols import normalize_symbol
+from serving.tables import encode_table
 
-router = APIRouter(prefix="/api/v1/predictions", tags=["predictions"])
+_PREFIX = "/api/v1/predictions"
+router = APIRouter(prefix=_PREFIX, tags=["predictions"])
 
-MAX_LIMIT = 1000
-
+_MAX_SYMBOLS = 100
 _NEAREST_SESSIONS = 3
-_UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "`If-None-Match` names this publication"}}
-_NOT_SERVING = "Nothing is published yet, or the database is out of reach; `next` leads on"
+_UNKNOWN_SYMBOL = {404: "No such share; `near` names similar ones"}
+_CSV = (
+    "session,kind,horizon_sessions,symbol,name,sector,rank,percentile,score,expected_excess_return,lower,upper,"
+    "tradable\r\n"
+    "2024-06-28,forecast,63,THYAO,Türk Hava Yolları,Industrials,12,0.977,0.83,0.041,-0.162,0.287,true\r\n"
+)
+_CSV_PAST = (
+    "symbol,session,run_id,horizon_sessions,rank,universe,score,expected_excess_return,lower,upper,tradable,"
+    "model_version,realized_excess_return,matured_on\r\n"
+    "THYAO,2024-03-28,files-20240328-4f0c9a1e,63,31,468,0.41,0.033,-0.171,0.264,true,2,0.082,2024-06-28\r\n"
+)
 
 
-def _check_iso(text: Any) -> Any:
-    # pydantic alone would read 20240628 as seconds since 1970.
-    if isinstance(text, str) and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-        raise ValueError("Input should be a date as YYYY-MM-DD")
-    return text
+class Wanted(Parameters):
+    """Which shares, in which order."""
 
-
-IsoDate = Annotated[dt.date, BeforeValidator(_check_iso)]
-
-
-class Wanted(BaseModel):
-    """The query parameters; one that is not among them is refused, lest a misspelt filter filter nothing."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: int = Field(50, ge=1, le=MAX_LIMIT, description="At most this many shares.")
     session: IsoDate | None = Field(
         None, description="Published trading date; the newest by default.", examples=["2024-06-28"]
+    )
+    symbol: list[Symbol] = Field(
+        [],
+        max_length=_MAX_SYMBOLS,
+        description="These shares; may be given again and again.",
+        examples=[["THYAO", "AKBNK"]],
     )
     sector: str | None = Field(
         None,
@@ -61,86 +76,182 @@ class Wanted(BaseModel):
         description="Least expected excess return, a fraction (0.05 is 5 % over the horizon).",
         examples=[0.05],
     )
+    sort: Sort = Field(
+        "rank",
+        description="What to order by, after a minus sign if the largest come first; equals by rank.",
+        examples=["-expected_excess_return"],
+    )
+    limit: int = Field(50, ge=1, le=MAX_LIMIT, description="At most this many shares (count).", examples=[50])
+    after: int | None = Field(
+        None,
+        ge=1,
+        description="Paging key: start behind the share of this rank. `next` of every answer has it.",
+        examples=[50],
+    )
+
+
+SymbolInPath = Annotated[
+    str,
+    Path(
+        max_length=MAX_SYMBOL,
+        description="The share's symbol; case, Turkish letters and the suffix `.IS` do not matter.",
+        examples=["THYAO"],
+    ),
+]
 
 
 @router.get(
     "",
     summary="The best-ranked shares",
-    response_model=Predictions,
-    responses=_UNCHANGED
-    | describe_problems(
-        {404: "Nothing is published for that session", 422: "A parameter cannot be used", 503: _NOT_SERVING}
-    ),
+    dependencies=[Depends(refuse_repeats)],
+    **describe_answers(Predictions, _CSV, {404: "No such session, share or sector; `near` has similar ones"}),
 )
-def list_predictions(request: Request, engine: EngineOfApp, wanted: Annotated[Wanted, Query()]) -> Response:
+def list_predictions(
+    request: Request, snapshot: SnapshotOfApp, engine: EngineOfApp, wanted: Annotated[Wanted, Query()]
+) -> Response:
     """Rank shares by their expected return over the next three months, best first.
 
     Without `session`, the newest publication. Ranks and percentiles are those within the whole batch,
     whatever the filters.
     """
-    with reading(engine) as connection:
-        batch = read.read_batch(connection, **wanted.model_dump())
-        if batch is None:
-            raise _not_published(connection, wanted.session)
-        if wanted.sector is not None and not batch.matched:
-            _check_sector(connection, batch.publication, wanted.sector)
-    return answer_from(batch.publication, Predictions.model_validate(batch), to=request)
+    board = board_of(snapshot)
+    if wanted.session not in (None, board.publication.session):
+        board = _read_board(engine, wanted.session)
+    page = _select(board, wanted)
+    following = None
+    if page.last is not None:
+        # All pages are of one session, even if the next one is published meanwhile.
+        following = wanted.address(_PREFIX, session=board.publication.session.isoformat(), after=page.last)
+    return deliver(
+        request,
+        snapshot,
+        json=lambda: _encode_page(board, page, following),
+        table=lambda: b"".join([header_of(board.publication), *(share.csv for share in page.shares)]),
+        following=following,
+    )
 
 
 @router.get(
     "/{symbol}",
-    summary="One share",
-    response_model=SymbolPrediction,
-    responses=_UNCHANGED
-    | describe_problems(
-        {404: "No such share; `near` names similar ones", 422: "It cannot be a symbol", 503: _NOT_SERVING}
-    ),
+    summary="One share, and how far to trust its rank",
+    dependencies=[Depends(refuse_parameters)],
+    **describe_answers(SymbolPrediction, _CSV, _UNKNOWN_SYMBOL),
 )
-def show_prediction(
+def show_prediction(request: Request, snapshot: SnapshotOfApp, symbol: SymbolInPath) -> Response:
+    """Tell the newest prediction for one share, the published ranks' record so far, and the drift verdict."""
+    board = board_of(snapshot)
+    share = _find(board, symbol)
+    return deliver(
+        request,
+        snapshot,
+        json=lambda: _encode_share(snapshot, board, share),
+        table=lambda: header_of(board.publication) + share.csv,
+    )
+
+
+@router.get(
+    "/{symbol}/history",
+    summary="What was published for one share, and what became of it",
+    dependencies=[Depends(refuse_repeats)],
+    **describe_answers(History, _CSV_PAST, _UNKNOWN_SYMBOL),
+)
+def show_history(
     request: Request,
+    snapshot: SnapshotOfApp,
     engine: EngineOfApp,
-    symbol: Annotated[
-        str,
-        Path(
-            max_length=32,
-            description="The share's symbol; case, Turkish letters and the suffix `.IS` do not matter.",
-            examples=["THYAO"],
-        ),
-    ],
+    symbol: SymbolInPath,
+    wanted: Annotated[Paged, Query()],
 ) -> Response:
-    """Tell the newest prediction for one share."""
+    """List what was published for one share, newest first, with its result once the horizon has passed."""
+    board = board_of(snapshot)
     bare = normalize_symbol(symbol)
     with reading(engine) as connection:
-        batch = read.read_batch(connection, symbol=bare)
+        found = read.read_history(connection, bare, before=wanted.before, limit=wanted.limit + 1)
+        if not found and not read.read_history(connection, bare, limit=1):
+            raise _unknown_symbol(board, bare)
+    shown = [PastPrediction.model_validate(past) for past in found[: wanted.limit]]
+    following = None
+    if len(found) > wanted.limit:
+        following = wanted.address(f"{_PREFIX}/{bare}/history", before=shown[-1].session.isoformat())
+    answer = History(symbol=bare, kind=board.publication.kind, next=following, predictions=shown)
+    return deliver(
+        request,
+        snapshot,
+        json=lambda: answer.model_dump_json().encode(),
+        table=lambda: encode_table(PastPrediction, shown, lead={"symbol": bare}),
+        following=following,
+    )
+
+
+def _read_board(engine: Engine, session: dt.date | None) -> Board:
+    with reading(engine) as connection:
+        batch = read.read_batch(connection, session=session)
         if batch is None:
-            raise nothing_published()
-        if not batch.predictions:
-            raise _unknown_symbol(connection, batch.publication, bare)
-    answer = {"publication": batch.publication, "prediction": batch.predictions[0]}
-    return answer_from(batch.publication, SymbolPrediction.model_validate(answer), to=request)
+            raise _not_published(read.read_published_sessions(connection), session)
+        freshness = read.read_freshness(connection, now=dt.datetime.now(dt.UTC), session=session)
+    return build_board(batch, age_sessions=freshness.age_sessions)
 
 
-def _not_published(connection: Connection, session: dt.date | None) -> ProblemError:
-    published = read.read_published_sessions(connection)
+def _select(board: Board, wanted: Wanted) -> Page:
+    symbols = frozenset(map(normalize_symbol, wanted.symbol))
+    for symbol in sorted(symbols - board.by_symbol.keys()):
+        raise _unknown_symbol(board, symbol)
+    if wanted.sector is not None and wanted.sector not in board.sectors:
+        facts = {"universe": len(board.shares), "sector": wanted.sector}
+        near = _near(wanted.sector, board.sectors) or board.sectors
+        raise ProblemError(404, "unknown-sector", facts, near=near)
+    filters = wanted.model_dump(exclude={"session", "symbol"})
+    return board.select(symbols=symbols, **filters)
+
+
+def _find(board: Board, symbol: str) -> Share:
+    bare = normalize_symbol(symbol)
+    if bare not in board.by_symbol:
+        raise _unknown_symbol(board, bare)
+    return board.by_symbol[bare]
+
+
+def _encode_page(board: Board, page: Page, following: str | None) -> bytes:
+    # Joined from what was encoded once for all answers; a test compares it with the declared answer.
+    shares = b",".join(share.json for share in page.shares)
+    following_json = b"null" if following is None else b'"%s"' % following.encode()
+    return b'{"publication":%s,"matched":%d,"next":%s,"predictions":[%s]}' % (
+        board.head_json,
+        page.matched,
+        following_json,
+        shares,
+    )
+
+
+def _encode_share(snapshot: Snapshot, board: Board, share: Share) -> bytes:
+    horizon = board.publication.horizon_sessions
+    cards = (card for card in snapshot.scorecards if card.horizon_sessions == horizon)
+    answer = SymbolPrediction(
+        publication=board.head,
+        prediction=Prediction.model_validate(share.facts),
+        scorecard=next((Score.model_validate(card) for card in cards if card.model == read.PUBLISHED), None),
+        drift=None if snapshot.drift is None else describe_drift(snapshot.drift),
+    )
+    return answer.model_dump_json().encode()
+
+
+def describe_drift(run: read.DriftRun) -> DriftState:
+    """Return one verdict with its first sentence."""
+    return DriftState(session=run.session, status=run.status, summary=run.summary.partition("\n")[0])
+
+
+def _not_published(published: Sequence[dt.date], session: dt.date | None) -> ProblemError:
     if session is None or not published:
         return nothing_published()
     nearest = sorted(published, key=lambda day: abs(day - session))[:_NEAREST_SESSIONS]
-    span = f"{len(published)} published session(s) from {published[0]} to {published[-1]}"
-    detail = f"Nothing is published for {session}; there are {span}."
-    return ProblemError(404, "session-not-published", detail, near=[str(day) for day in nearest])
+    facts = {"session": session, "count": len(published), "first": published[0], "last": published[-1]}
+    return ProblemError(404, "session-not-published", facts, near=[str(day) for day in nearest])
 
 
-def _check_sector(connection: Connection, publication: read.Publication, sector: str) -> None:
-    known = read.read_sectors(connection, publication.run_id)
-    if sector not in known:
-        detail = f"sector: none of the {publication.universe} ranked shares is in {sector!r}."
-        raise ProblemError(422, "unknown-sector", detail, near=_near(sector, known) or known)
-
-
-def _unknown_symbol(connection: Connection, publication: read.Publication, symbol: str) -> ProblemError:
-    near = _near(symbol, read.read_symbols(connection, publication.run_id))
-    detail = f"No share {symbol!r} among the {publication.universe} ranked for {publication.session}."
-    return ProblemError(404, "unknown-symbol", detail, near=near)
+def _unknown_symbol(board: Board, symbol: str) -> ProblemError:
+    publication = board.publication
+    facts = {"symbol": symbol, "universe": publication.universe, "session": publication.session}
+    return ProblemError(404, "unknown-symbol", facts, near=_near(symbol, list(board.by_symbol)))
 
 
 def _near(text: str, known: Sequence[str]) -> list[str]:

@@ -1,0 +1,309 @@
+"""The API beside a static FastAPI endpoint that sends the same bytes, and 100 publications under load.
+
+Run `python -m benchmarks.serving`, with `--json` for machines. Both servers run with one worker in processes
+of their own, and are asked in turns over 16 connections. Other work on the machine disturbs rates and waits,
+but hardly the processor time that a server takes for a request: both ratios are printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime as dt
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+
+import uvloop
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from sqlalchemy import Engine
+
+from bist_pipeline.calendar import Session
+from bist_pipeline.store.engine import open_engine
+from bist_pipeline.store.migrate import upgrade
+from bist_pipeline.store.write import Run, publish, write_securities, write_sessions
+
+SHARES, CONNECTIONS, ROUNDS, PUBLICATIONS = 600, 16, 7, 100
+CASES = {
+    "one share": ("/api/v1/predictions/S0007", 3000),
+    "top 50": ("/api/v1/predictions?limit=50", 2000),
+    "all 600": ("/api/v1/predictions?limit=1000", 300),
+}
+SESSION = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+
+
+def publish_batch(engine: Engine, version: int) -> str:
+    """Publish 600 shares with five worded drivers each, as the pipeline does."""
+    text = {
+        "en": "Volatility over 126 sessions is 2.1 % a day, lower than for 67 % of shares: raises the rank.",
+        "tr": "126 seanslık oynaklık: günlük %2,1, hisselerin %67 kadarından düşük; sırayı yükseltiyor.",
+    }
+    driver = {"feature": "vol_126_rank", "contribution": 0.0817, "value": 0.3312, "raw": 0.0211, "text": text}
+    model = {"model_name": "bist-rank-63s", "model_version": str(version)}
+    rows = [
+        {
+            **model,
+            "symbol": f"S{place:04}",
+            "horizon_sessions": 63,
+            "score": version - place / SHARES,
+            "rank": place + 1,
+            "percentile": 1 - place / SHARES,
+            "expected_excess_return": 0.07 - place / 5000,
+            "lower": -0.1312,
+            "upper": 0.2718,
+            "tradable": True,
+            "drivers": [driver] * 5,
+        }
+        for place in range(SHARES)
+    ]
+    run = Run(
+        f"files-{version}",
+        source="files",
+        session=SESSION,
+        rows=SHARES,
+        data_hash="",
+        code_version="",
+        rank_ic=0.1,
+        finished_at=dt.datetime.now(dt.UTC),
+        **model,
+    )
+    publish(engine, run, rows)
+    return run.run_id
+
+
+def fill(engine: Engine) -> None:
+    upgrade(engine)
+    days = [SESSION, SESSION + dt.timedelta(days=60)]
+    noons = [dt.datetime.combine(day, dt.time(12), dt.UTC) for day in days]
+    write_sessions(
+        engine, [Session(day, noon, noon, is_half_day=False) for day, noon in zip(days, noons, strict=True)]
+    )
+    names = [
+        {"symbol": f"S{n:04}", "name": f"Şirket {n} A.Ş.", "sector": f"Sektör {n % 10}"}
+        for n in range(SHARES)
+    ]
+    write_securities(engine, "files", names)
+    publish_batch(engine, 0)
+
+
+def create_static_app() -> FastAPI:
+    """What nobody can be faster than with FastAPI: bytes from memory, with no question asked."""
+    app = FastAPI()
+    bodies = {number: Path(path).read_bytes() for number, path in enumerate(os.environ["BODIES"].split(":"))}
+
+    @app.get("/{number}")
+    async def send(number: int, request: Request) -> Response:
+        return Response(bodies[number], media_type="application/json", headers={"ETag": 'W/"0"'})
+
+    return app
+
+
+@dataclass
+class Server:
+    """A server in a process of its own."""
+
+    pid: int
+    port: int
+
+    def request(self, path: str) -> bytes:
+        return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode()
+
+    def cpu_seconds(self) -> float:
+        stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+    def resident_mb(self) -> float:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+@contextmanager
+def run_server(factory: str, port: int, **environment: str) -> Iterator[Server]:
+    command = [sys.executable, "-m", "uvicorn", "--factory", factory, "--port", str(port)]
+    quiet = ["--log-level", "warning", "--no-access-log"]
+    process = subprocess.Popen([*command, *quiet], env={**os.environ, **environment})  # noqa: S603 - ours
+    try:
+        server = Server(process.pid, port)
+        asyncio.run(wait_for(server))
+        yield server
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+async def wait_for(server: Server) -> None:
+    for _ in range(600):
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        except OSError:
+            await asyncio.sleep(0.1)
+        else:
+            writer.close()
+            return
+    raise TimeoutError("the server did not start")
+
+
+async def ask(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
+) -> tuple[int, bytes]:
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+    return int(head[9:12]), await reader.readexactly(length)
+
+
+async def fetch(server: Server, path: str) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=2**24)
+    status, body = await ask(reader, writer, server.request(path))
+    assert status == 200, body
+    writer.close()
+    return body
+
+
+@dataclass
+class Load:
+    """What a load met: waits in seconds, and answers that were not 200."""
+
+    waits: list[float] = field(default_factory=list)
+    failures: int = 0
+
+    async def connection(self, server: Server, path: str, requests: int | threading.Event) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=2**24)
+        request = server.request(path)
+        left = requests if isinstance(requests, int) else -1
+        while left and not (isinstance(requests, threading.Event) and requests.is_set()):
+            started = time.perf_counter()
+            status, _ = await ask(reader, writer, request)
+            self.waits.append(time.perf_counter() - started)
+            self.failures += status != 200
+            left -= 1
+        writer.close()
+
+
+def measure(server: Server, path: str, requests: int) -> tuple[float, float, list[float]]:
+    """Requests a second, processor seconds of the server a request, and waits."""
+
+    async def load() -> Load:
+        found = Load()
+        share = requests // CONNECTIONS
+        await asyncio.gather(*(found.connection(server, path, share) for _ in range(CONNECTIONS)))
+        return found
+
+    before, started = server.cpu_seconds(), time.perf_counter()
+    found = uvloop.run(load())
+    elapsed = time.perf_counter() - started
+    assert not found.failures
+    done = len(found.waits)
+    return done / elapsed, (server.cpu_seconds() - before) / done, found.waits
+
+
+def compare(ours: Server, static: Server) -> dict[str, dict[str, float]]:
+    """Ask both in turns; the median round counts."""
+    found = {}
+    for number, (name, (path, requests)) in enumerate(CASES.items()):
+        rounds = [
+            (measure(static, f"/{number}", requests), measure(ours, path, requests)) for _ in range(ROUNDS)
+        ]
+        static_p99, p99 = (min(_p99_ms(one[2]) for one in column) for column in zip(*rounds, strict=True))
+        found[name] = {
+            "requests_per_second": median(mine[0] for _, mine in rounds),
+            "static_requests_per_second": median(other[0] for other, _ in rounds),
+            "rate_ratio": median(mine[0] / other[0] for other, mine in rounds),
+            "cpu_ratio": median(other[1] / mine[1] for other, mine in rounds),
+            "p99_ms": p99,
+            "static_p99_ms": static_p99,
+        }
+    return found
+
+
+def _p99_ms(waits: list[float]) -> float:
+    return 1000 * quantiles(waits, n=100)[98]
+
+
+def publish_under_load(engine: Engine, ours: Server) -> dict[str, float]:
+    """Publish again and again while 16 connections ask; after each, wait until it is seen."""
+    load, done, lags = Load(), threading.Event(), []
+
+    async def ask_all_the_time() -> None:
+        paths = [path for path, _ in CASES.values()] + ["/api/v1/predictions?sort=-lower&tradable=true"]
+        await asyncio.gather(
+            *(load.connection(ours, paths[n % len(paths)], done) for n in range(CONNECTIONS))
+        )
+
+    memory = {0: ours.resident_mb()}
+    thread = threading.Thread(target=uvloop.run, args=(ask_all_the_time(),))
+    thread.start()
+    try:
+        for version in range(1, PUBLICATIONS + 1):
+            run_id = publish_batch(engine, version).encode()
+            committed = time.perf_counter()
+            while run_id + b'"' not in uvloop.run(fetch(ours, "/api/v1/predictions?limit=1")):
+                time.sleep(0.005)
+            lags.append(time.perf_counter() - committed)
+            memory[version] = ours.resident_mb()
+    finally:
+        done.set()
+        thread.join()
+    return {
+        "publications": len(lags),
+        "requests": len(load.waits),
+        "failures": load.failures,
+        "visible_median_s": median(lags),
+        "visible_worst_s": max(lags),
+        **{f"memory_after_{version}_mb": memory[version] for version in (0, 20, 60, PUBLICATIONS)},
+    }
+
+
+def run(database_url: str, home: Path) -> dict[str, object]:
+    engine = open_engine(database_url or f"sqlite:///{home}/bist.db", can_load_files=True)
+    fill(engine)
+    url = engine.url.render_as_string(hide_password=False)
+    with run_server("serving.app:create_app", 8771, BIST_DATABASE_URL=url) as ours:
+        bodies = [home / str(number) for number in range(len(CASES))]
+        for body, (path, _) in zip(bodies, CASES.values(), strict=True):
+            body.write_bytes(uvloop.run(fetch(ours, path)))
+        names = ":".join(map(str, bodies))
+        with run_server("benchmarks.serving:create_static_app", 8772, BODIES=names) as static:
+            speed = compare(ours, static)
+        published = publish_under_load(engine, ours)
+    return {"speed": speed, "publications": published, "load_average": os.getloadavg()[0]}
+
+
+def show(found: dict[str, object]) -> None:
+    heads = ("req/s", "static", "rate", "cpu", "p99 ms", "static")
+    print(f"{'':12}" + "".join(f"{head:>8}" for head in heads) + "   (reach: >= 0.8, <= 5 ms idle)")
+    for name, row in found["speed"].items():  # type: ignore[attr-defined]
+        print(
+            f"{name:12}{row['requests_per_second']:8.0f}{row['static_requests_per_second']:8.0f}"
+            f"{row['rate_ratio']:8.2f}{row['cpu_ratio']:8.2f}{row['p99_ms']:8.1f}"
+            f"{row['static_p99_ms']:8.1f}"
+        )
+    for name, value in found["publications"].items():  # type: ignore[attr-defined]
+        print(f"{name:20}{value:10.3f}" if isinstance(value, float) else f"{name:20}{value:10}")
+    print(f"load average of the machine: {found['load_average']:.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--database-url", default="", help="an empty database; SQLite in a new folder by default"
+    )
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        found = run(options.database_url, Path(home))
+    print(json.dumps(found)) if options.json else show(found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the API answers: every field with its unit and an example."""

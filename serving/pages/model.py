@@ -1,0 +1,71 @@
+"""`/model`: which model makes the ranks, how it did where it could not know the answer, and who chose it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+
+from bist_pipeline.store.read import PUBLISHED, Scorecard, read_scorecards
+from bist_pipeline.store.read.decisions import read_decision, read_decisions
+from bist_pipeline.store.read.pages import (
+    JudgedSession,
+    read_judged_sessions,
+)
+from serving.database import EngineOfApp, reading
+from serving.pages.drawing import Scale, build_scale
+from serving.pages.frame import read_frame
+from serving.pages.rendering import render
+
+_DECISIONS_SHOWN = 12
+_JUDGEMENTS_READ = 1040
+_RESULTS_SHOWN = 252
+
+
+@dataclass(frozen=True)
+class Results:
+    """Rank IC of the published ranks, session by session, oldest first, and where it is drawn."""
+
+    sessions: Sequence[JudgedSession]
+    scale: Scale
+
+
+def show_model(request: Request, engine: EngineOfApp) -> HTMLResponse:
+    """Show the model."""
+    with reading(engine) as connection:
+        frame, _ = read_frame(connection, shares=1)
+        of = frame.publication
+        cards = read_scorecards(connection, of.source)
+        judged = read_judged_sessions(connection, of.source, limit=_JUDGEMENTS_READ)
+        decisions = read_decisions(connection, of.source, limit=_DECISIONS_SHOWN)
+        decision = read_decision(connection, of)
+    return render(
+        request,
+        "model.html",
+        frame=frame,
+        windows=_by_window(cards),
+        ic_scale=build_scale([place for card in cards for place in (card.lower, card.upper)], ticks=4),
+        results=_draw_results(judged),
+        decision=decision,
+        decisions=decisions,
+        links=request.app.state.links,
+    )
+
+
+def _by_window(cards: Sequence[Scorecard]) -> list[tuple[Scorecard, list[Scorecard]]]:
+    """Group the scorecards by window, the model's own in front of each; of equal windows one is enough."""
+    own = {card.judged: card for card in reversed(cards) if card.model == PUBLISHED}
+    return [
+        (mine, [card for card in cards if card.window_sessions == mine.window_sessions])
+        for mine in sorted(own.values(), key=lambda card: -card.window_sessions)
+    ]
+
+
+def _draw_results(judged: Sequence[JudgedSession]) -> Results | None:
+    mine = [one for one in judged if one.model == PUBLISHED and one.rank_ic is not None]
+    shown = mine[:_RESULTS_SHOWN][::-1]
+    if not shown:
+        return None
+    return Results(shown, build_scale([one.rank_ic for one in shown if one.rank_ic is not None], ticks=4))

@@ -1,0 +1,82 @@
+// What the pages do better with a script; without it they do the same by links and forms.
+
+// The table of ranks follows what is typed, without loading the page again.
+const form = document.querySelector("form[data-live]");
+
+async function follow(address, { remember = true } = {}) {
+  follow.newest?.abort();
+  follow.newest = new AbortController();
+  const answer = await fetch(address, { signal: follow.newest.signal, headers: { Accept: "text/html" } });
+  if (!answer.ok) {
+    location.assign(address);
+    return;
+  }
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const live = document.querySelector("#ranking");
+  const fresh = page.querySelector("#ranking");
+  // The form keeps its place and what is being typed; everything below it is replaced.
+  live.querySelectorAll(":scope > :not(form)").forEach((part) => part.remove());
+  live.append(...[...fresh.children].filter((part) => part.tagName !== "FORM"));
+  live.querySelector(".found").innerHTML = fresh.querySelector(".found").innerHTML;
+  if (remember) history.replaceState(null, "", address);
+}
+
+function addressOf(fields) {
+  const wanted = new URLSearchParams([...new FormData(fields)].filter(([, value]) => value));
+  return wanted.size ? `/?${wanted}` : "/";
+}
+
+function ignoreAbort(error) {
+  if (error.name !== "AbortError") throw error;
+}
+
+if (form) {
+  let pause;
+  form.classList.add("is-live");
+  form.addEventListener("input", () => {
+    clearTimeout(pause);
+    pause = setTimeout(() => follow(addressOf(form)).catch(ignoreAbort), 150);
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    clearTimeout(pause);
+    const only = document.querySelectorAll("#ranking tbody th.share a");
+    follow(addressOf(form)).catch(ignoreAbort);
+    if (only.length === 1 && form.elements.q.value) location.assign(only[0].href);
+  });
+}
+
+// A pointer on the price chart reads the close below it.
+for (const figure of document.querySelectorAll("figure[data-closes]")) {
+  const closes = figure.dataset.closes.split(";").slice(0, -1).map((one) => one.split("|"));
+  const canvas = figure.querySelector(".canvas");
+  const drawing = figure.querySelector(".closes");
+  const said = document.createElement("p");
+  said.className = "reading";
+  said.hidden = true;
+  canvas.append(said);
+  const make = (name) => drawing.appendChild(document.createElementNS("http://www.w3.org/2000/svg", name));
+  const line = make("line");
+  const dot = make("circle");
+  const put = (part, places) => Object.entries(places).forEach(([name, value]) => part.setAttribute(name, value));
+  put(line, { class: "pointer", y1: 0, y2: "100%" });
+  put(dot, { class: "pointer", r: 4 });
+
+  const show = (on) => {
+    said.hidden = !on;
+    line.classList.toggle("on", on);
+    dot.classList.toggle("on", on);
+  };
+  drawing.addEventListener("pointermove", (event) => {
+    const box = drawing.getBoundingClientRect();
+    const share = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
+    const place = Math.round(share * (closes.length - 1));
+    const [day, close, height] = closes[place];
+    const x = `${(100 * place) / (closes.length - 1)}%`;
+    put(line, { x1: x, x2: x });
+    put(dot, { cx: x, cy: `${height}%` });
+    said.textContent = `${day}  ${close}`;
+    show(true);
+  });
+  drawing.addEventListener("pointerleave", () => show(false));
+}
