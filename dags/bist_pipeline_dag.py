@@ -6,15 +6,10 @@ hide the package.
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Any
+from airflow.sdk import Param, chain, dag
 
-from airflow.sdk import Param, dag, get_current_context, task
-
-from bist_tasks import run_stage
-
-# While the DAG is built Airflow passes promises of receipts around, in a task their JSON.
-ReceiptJson = Any
+from bist_alerts import tell_failed
+from bist_operators import PATIENCE, StageOperator
 
 RUNBOOK = """
 ### What it does
@@ -65,47 +60,8 @@ FORM = {
 }
 
 
-# The docstring of a task is its documentation in Airflow.
-@task(execution_timeout=dt.timedelta(minutes=30))
-def ingest() -> ReceiptJson:
-    """Take in prices up to the session; what breaks the contract is quarantined."""
-    return run_stage("ingest", get_current_context()["params"]["session"])
-
-
-@task(execution_timeout=dt.timedelta(minutes=10))
-def check(ingested: ReceiptJson) -> ReceiptJson:
-    """Judge the session's data by deterministic rules; what they refuse stops here."""
-    return run_stage("check", ingested["session"])
-
-
-@task(execution_timeout=dt.timedelta(minutes=30))
-def features(checked: ReceiptJson) -> ReceiptJson:
-    """Clean the prices and compute what the model sees."""
-    return run_stage("features", checked["session"])
-
-
-@task(execution_timeout=dt.timedelta(hours=2))
-def train(computed: ReceiptJson) -> ReceiptJson:
-    """Validate by walk-forward, fit and register a model; promote it if it deserves to be."""
-    return run_stage("train", computed["session"])
-
-
-@task(execution_timeout=dt.timedelta(minutes=15))
-def score(trained: ReceiptJson) -> ReceiptJson:
-    """Rank all shares of the session with the champion and publish the ranks."""
-    return run_stage("score", trained["session"])
-
-
-@task(execution_timeout=dt.timedelta(minutes=15))
-def evaluate(scored: ReceiptJson) -> ReceiptJson:
-    """Compare ranks published a horizon ago with the returns since."""
-    return run_stage("evaluate", scored["session"])
-
-
-@task(execution_timeout=dt.timedelta(minutes=30))
-def drift(evaluated: ReceiptJson) -> ReceiptJson:
-    """Compare the session's features with those the model was trained on."""
-    return run_stage("drift", evaluated["session"])
+# The session that `ingest` settled on.
+SETTLED = "{{ ti.xcom_pull('ingest')['session'] }}"
 
 
 @dag(
@@ -114,20 +70,18 @@ def drift(evaluated: ReceiptJson) -> ReceiptJson:
     description="From prices to published ranks of one session, by hand.",
     doc_md=RUNBOOK,
     schedule=None,
+    is_paused_upon_creation=False,
     max_active_runs=1,
     tags=["bist", "manual"],
     params=FORM,
-    default_args={
-        "owner": "bist",
-        "retries": 2,
-        "retry_delay": dt.timedelta(seconds=30),
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": dt.timedelta(minutes=10),
-    },
+    on_failure_callback=tell_failed,
+    default_args={**PATIENCE, "pool": "bist"},
 )
 def build() -> None:
-    """Chain the stages; each hands its receipt to the next."""
-    drift(evaluate(score(train(features(check(ingest()))))))
+    """Chain the stages."""
+    ingest = StageOperator(stage="ingest", session="{{ params.session or '' }}")
+    others = ("check", "features", "train", "score", "evaluate", "drift")
+    chain(ingest, *[StageOperator(stage=stage, session=SETTLED) for stage in others])
 
 
 build()

@@ -1,18 +1,14 @@
-"""The one place between a stage and Airflow: the form's settings in, a receipt or the error's policy out.
-
-DAG files can import it because Airflow puts the plugins folder on the path.
-"""
+"""The one place between a stage and Airflow: the form's settings in, a receipt or the error's policy out."""
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 if TYPE_CHECKING:
@@ -21,24 +17,40 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def run_stage(name: str, session: str | None) -> dict[str, Any]:
+def run_stage(
+    name: str,
+    session: str,
+    *,
+    params: Mapping[str, Any],
+    options: Mapping[str, Any],
+    remember: Callable[[str], None],
+) -> Any:
     """Run a stage with the settings of the trigger form; log its outcome in words and return it as JSON.
 
     Parameters
     ----------
     name : str
         One of `bist_pipeline.stages`; imported here, so that parsing a DAG loads none of them.
-    session : str or None
-        ISO date of the session; None lets the stage take the newest one of its source.
+    session : str
+        ISO date of the session; empty lets the stage take the newest one of its source.
+    params : mapping
+        Of the run.
+    options : mapping
+        What the stage takes besides.
+    remember : callable
+        Is given the text of an error.
     """
-    with warnings.catch_warnings(), errors_by_policy():
+    with warnings.catch_warnings(), errors_by_policy(remember):
         # skops looks names up in every loaded module, and Airflow's forwarding modules warn of each look-up.
         warnings.filterwarnings("ignore", message=r"The `airflow\.")
         from bist_pipeline.stages import find_stage
 
-        settings = settings_of(get_current_context()["params"])
+        settings = settings_of(params)
         stage = find_stage(name, settings.source)
-        receipt = stage(settings, dt.date.fromisoformat(session) if session else None)
+        receipt = stage(settings, dt.date.fromisoformat(session) if session else None, **options)
+    if isinstance(receipt, list):  # a plan, not a result
+        log.info("%d folds", len(receipt))
+        return receipt
     log.info(receipt.summary)
     for warning in receipt.warnings:
         log.warning(warning)
@@ -67,11 +79,12 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
 
 
 @contextmanager
-def errors_by_policy() -> Iterator[None]:
+def errors_by_policy(remember: Callable[[str], None]) -> Iterator[None]:
     """Turn the policy of a `BistError` into what Airflow does with the task.
 
     `fail` ends it without retries, `skip` skips it and all that follows, `retry` leaves it to the task's
-    retries, as any error that is not ours. The text is logged, so that nobody digs it out of a stack trace.
+    retries, as any error that is not ours. The text is logged, so that nobody digs it out of a stack trace,
+    and given to `remember`, for the alert.
     """
     from bist_pipeline.errors import BistError, Policy
 
@@ -80,6 +93,7 @@ def errors_by_policy() -> Iterator[None]:
     except BistError as error:
         text = f"{type(error).__name__}: {error}"
         log.error(text)
+        remember(text)
         if error.policy is Policy.FAIL:
             raise AirflowFailException(text) from error
         if error.policy is Policy.SKIP:

@@ -21,6 +21,7 @@ TINY = {
     "BIST_VALIDATION__FOLDS": "2",
     "BIST_TRAINING__TREES": "20",
     "BIST_TRAINING__SEEDS": "[1]",
+    "BIST_TRAINING__THREADS": "1",
 }
 STAGES = {"ingest", "check", "features", "train", "score", "evaluate", "drift"}
 
@@ -139,3 +140,42 @@ def test_a_snapshot_goes_through_the_same_dag_as_what_it_is(published, home):
     assert "contemporaneous" in run.stdout
     publications, _ = published()
     assert {row[:2] for row in publications} >= {("snapshot", "2024-12-23"), ("synthetic", "2024-06-28")}
+
+
+BOTH = """
+import datetime as dt
+from airflow.dag_processing.dagbag import DagBag
+
+bag = DagBag()
+for name, hour in (("bist_daily", 16), ("bist_train", 20)):
+    bag.dags[name].test(logical_date=dt.datetime(2024, 7, 1, hour, tzinfo=dt.UTC))
+"""
+
+
+def test_the_daily_run_and_a_training_by_folds_work_on_the_session_of_their_logical_date(first_run, home):
+    arguments = command(home, {})
+    arguments["args"] = ["bash", "-c", '. scripts/airflow_env.sh; exec python -c "$0"', BOTH]
+    arguments["env"]["BIST_DEADLINES"] = "off"
+
+    process = subprocess.run(**arguments, cwd=ROOT, capture_output=True)
+
+    assert process.returncode == 0, process.stderr
+    airflow = home / "airflow/airflow.db"
+    tasks = "SELECT task_id, map_index, state FROM task_instance WHERE dag_id = '{}' ORDER BY 1, 2"
+    daily, train = (rows(airflow, tasks.format(name)) for name in ("bist_daily", "bist_train"))
+    assert [task for task, _, _ in daily] == sorted(STAGES - {"train"})
+    assert [task[:2] for task in train] == [
+        *(("features", -1), ("plan_folds", -1), ("run_fold", 0), ("run_fold", 1), ("train", -1))
+    ]
+    assert {state for *_, state in daily + train} == {"success"}
+    sessions = rows(home / "bist.db", "SELECT session FROM publications WHERE source = 'synthetic'")
+    assert ("2024-07-01",) in sessions
+    events = rows(
+        airflow,
+        "SELECT asset.name, asset_event.extra FROM asset_event JOIN asset ON asset.id = asset_id"
+        " WHERE source_dag_id IN ('bist_daily', 'bist_train')",
+    )
+    told = {name: json.loads(extra) for name, extra in events}
+    assert set(told) == {"bist_prices", "bist_features", "bist_predictions", "bist_drift", "bist_model"}
+    assert all(facts["session"] == "2024-07-01" and facts["rows"] for facts in told.values())
+    assert told["bist_model"]["status"] in ("promoted", "not promoted")

@@ -63,7 +63,13 @@ def test_an_empty_form_leaves_the_installation_as_it_is_configured(bist_tasks, m
 )
 def test_the_policy_of_an_error_decides_between_failure_skip_and_retry(bist_tasks, error, outcome):
     # What Airflow does not know it retries.
-    with pytest.raises(Exception, match="the feed is stale") as caught, bist_tasks.errors_by_policy():
+    kept = []
+    with (
+        pytest.raises(Exception, match="the feed is stale") as caught,
+        bist_tasks.errors_by_policy(kept.append),
+    ):
         raise error("the feed is stale")
 
     assert caught.type.__name__ == outcome
+    # Kept for the alert.
+    assert bool(kept) is issubclass(error, errors.BistError)

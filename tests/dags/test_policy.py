@@ -65,6 +65,20 @@ def test_every_task_waits_longer_before_each_retry_and_gives_up_in_the_end(tasks
         )
 
 
+def test_every_task_waits_for_its_turn_in_a_pool(tasks):
+    for task in tasks:
+        assert task.pool.startswith("bist"), (
+            f"{task.task_id}: give it the pool 'bist'; overlapping runs would write over each other."
+        )
+
+
+def test_a_failed_run_tells_somebody(dags):
+    for dag in dags:
+        assert dag.on_failure_callback, (
+            f"{dag.dag_id}: set on_failure_callback=tell_failed; else a failure lasts until someone looks."
+        )
+
+
 def test_every_task_says_what_it_does(tasks):
     for task in tasks:
         assert task.doc_md, f"{task.task_id}: give the function a docstring; Airflow shows it beside the log."

@@ -24,6 +24,7 @@ def airflow(airflow_home):
     from types import SimpleNamespace
 
     from airflow.timetables import base
+
     from bist_timetable import SessionTimetable
 
     return SimpleNamespace(**vars(base), SessionTimetable=SessionTimetable)

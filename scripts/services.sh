@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Airflow, MLflow and the API on this machine: `make up`, `make down`, `make status`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+port=${AIRFLOW_PORT:-8080} # airflow_env.sh forgets all that begins with AIRFLOW_
+. scripts/airflow_env.sh
+AIRFLOW_PORT=$port exec python scripts/services.py "$1"
