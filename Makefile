@@ -9,7 +9,7 @@ fast_tests := $(wildcard src/bist_pipeline serving tests/unit tests/contract tes
 
 .PHONY: help
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: env-run ## set everything up and run the main job through Airflow on a synthetic market
@@ -23,9 +23,33 @@ airflow-run: env-run ## the same with settings of your own: CONF='{"source": "fi
 serve: env-run ## REST API and web pages on the published ranks
 	@$(bin)/bist serve
 
+.PHONY: up down status
+up: env-run ## Airflow's UI, MLflow and the API on this machine, without containers
+	@scripts/services.sh up
+down: env-run ## end everything that make up started, and nothing else
+	@scripts/services.sh down
+status: env-run ## is everything that make up started healthy?
+	@scripts/services.sh status
+
 .PHONY: secrets
 secrets: ## write .env, the passwords that docker-compose.yaml asks for; see docs/en/containers.md
 	@scripts/secrets.sh
+
+.PHONY: backup smoke containers-test
+backup: ## save the databases, the lake and the models of the running containers to var/backups/
+	@scripts/backup.sh
+smoke: env-run ## does the running system, in containers or by make up, do what people use it for?
+	@$(bin)/python scripts/smoke.py
+containers-test: env-dev ## build every image and run the whole compose file with podman; needs root and takes a while
+	@scripts/containers_test.sh
+
+.PHONY: docs audit backtest
+docs: env-dev ## build the documentation as a site, in site/
+	@$(bin)/mkdocs build --quiet
+audit: env-dev ## known holes of every package in the images
+	@scripts/audit.sh
+backtest: env-run ## test the model on the past of BIST_SOURCE, by default the synthetic market
+	@$(bin)/bist backtest
 
 .PHONY: test
 test: env-dev lint ## set everything up, then lint, types and all tests
@@ -40,6 +64,10 @@ lint: env-dev
 	@$(bin)/ruff check --quiet
 	@$(bin)/ruff format --check --quiet
 	@$(bin)/mypy --no-error-summary
+
+.PHONY: drift-bars
+drift-bars: env-dev ## simulate how often the drift checks are wrong and what they find: 10 minutes
+	@$(bin)/python -m benchmarks.drift_bars
 
 .PHONY: lock
 lock: ## compile locks/ from setup.cfg (UPGRADE=1: take the newest versions)

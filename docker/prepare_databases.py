@@ -6,19 +6,22 @@ Connects as root; run by init.sh, before any migration. A password changed in .e
 import os
 import sys
 import time
+from importlib.resources import files
 
 import MySQLdb
 
-READ = "SELECT"
-WRITE = "SELECT, INSERT, UPDATE, DELETE"
-# Airflow and MLflow migrate their own tables; ours are migrated by root, in init.sh.
-OWN = "ALL PRIVILEGES"
-# User, database, rights, and the variable with the password.
+# User, database, and the variable with the password.
 USERS = [
-    ("bist", "bist", WRITE, "BIST_DB_PASSWORD"),
-    ("bist_api", "bist", READ, "BIST_API_DB_PASSWORD"),
-    ("airflow", "airflow", OWN, "AIRFLOW_DB_PASSWORD"),
-    ("mlflow", "mlflow", OWN, "MLFLOW_DB_PASSWORD"),
+    ("bist", "bist", "BIST_DB_PASSWORD"),
+    ("bist_api", "bist", "BIST_API_DB_PASSWORD"),
+    ("airflow", "airflow", "AIRFLOW_DB_PASSWORD"),
+    ("mlflow", "mlflow", "MLFLOW_DB_PASSWORD"),
+]
+# Airflow and MLflow migrate their own tables; ours are migrated by root, in init.sh.
+GRANTS = [
+    *files("bist_pipeline.sql").joinpath("grants.sql").read_text(encoding="utf-8").splitlines(),
+    "GRANT ALL PRIVILEGES ON airflow.* TO 'airflow'@'%'",
+    "GRANT ALL PRIVILEGES ON mlflow.* TO 'mlflow'@'%'",
 ]
 PATIENCE_S = 120
 
@@ -36,12 +39,14 @@ def connect() -> MySQLdb.Connection:
 
 
 cursor = connect().cursor()
-for user, database, rights, variable in USERS:
+for user, database, variable in USERS:
     password = os.environ[variable]
     cursor.execute(
         f"CREATE DATABASE IF NOT EXISTS {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"
     )
     cursor.execute(f"CREATE USER IF NOT EXISTS '{user}'@'%%' IDENTIFIED BY %s", (password,))
     cursor.execute(f"ALTER USER '{user}'@'%%' IDENTIFIED BY %s", (password,))
-    cursor.execute(f"GRANT {rights} ON {database}.* TO '{user}'@'%'")
-    print(f"{user}: {rights} on {database}")  # noqa: T201 (the log of the one-shot service)
+for statement in GRANTS:
+    if statement.startswith("GRANT"):
+        cursor.execute(statement)
+        print(statement)  # noqa: T201 (the log of the one-shot service)

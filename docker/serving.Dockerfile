@@ -1,5 +1,5 @@
 # The REST API and its pages. Nothing of pandas, LightGBM, MLflow or Airflow is inside.
-# Build from the project's root: docker build -f docker/serving.Dockerfile -t bist-serving:0.1.0 .
+# Built by scripts/images.sh, or from the project's root: docker build -f docker/serving.Dockerfile -t bist-serving:0.1.0 .
 # BASE_IMAGE: any Debian with Python 3.11 or 3.12, the same for both stages.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
@@ -27,14 +27,20 @@ RUN /opt/tools/bin/uv pip install --python /opt/venv --no-deps --compile-bytecod
     --build-constraints locks/tools.lock .
 
 FROM ${BASE_IMAGE}
-LABEL org.opencontainers.image.title="bist_pipeline serving" org.opencontainers.image.licenses="Apache-2.0"
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="bist_pipeline serving" \
+      org.opencontainers.image.description="REST API and web pages of bist_pipeline" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.licenses="Apache-2.0"
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends libmariadb3 \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
  && useradd --uid 10001 --create-home bist
 COPY --from=build /opt/venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 BIST_LOG_FORMAT=json
 WORKDIR /home/bist
 USER 10001
 EXPOSE 8000

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Puts a backup in the place of all data there is: restore.sh FOLDER --yes. Older backups are migrated forward.
+#
+# COMPOSE  how compose is called here (default: docker compose)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+read -ra compose <<<"${COMPOSE:-docker compose}"
+backup=${1:-}
+services=(airflow-api-server airflow-scheduler airflow-dag-processor airflow-triggerer mlflow api)
+fail() { echo "error: $*" >&2; exit 1; }
+inside() { "${compose[@]}" exec -T "$@"; }
+[ -d "$backup" ] || fail "no folder ${backup:-was given}. Next: ls var/backups; scripts/restore.sh FOLDER --yes"
+[ -e "$backup/SHA256SUMS" ] || fail "$backup is not a backup, or not a complete one. Nothing was changed."
+(cd "$backup" && sha256sum --quiet --check SHA256SUMS) ||
+    fail "$backup was damaged since it was made: see the files above. Nothing was changed."
+version=$(sed -n 's/^version = //p' setup.cfg)
+newest=$(printf '%s\n' "$version" "$(cat "$backup/version")" | sort --version-sort | tail -n 1)
+[ "$newest" = "$version" ] ||
+    fail "$backup was made by version $newest; this is $version, which does not know its tables. Nothing was changed.
+       Next: check out version $newest, then repeat the command"
+[ "${2:-}" = --yes ] ||
+    fail "this replaces all databases, the lake and all models by those of $backup. Nothing was changed.
+       Next: make backup, then scripts/restore.sh $backup --yes"
+
+echo "==> databases" >&2
+"${compose[@]}" stop api airflow-api-server airflow-dag-processor airflow-triggerer >&2
+# Not the containers that hold the folders: they are filled through them, while nothing in them works.
+gunzip -c "$backup/databases.sql.gz" |
+    inside mysql sh -c 'MYSQL_PWD=$MYSQL_ROOT_PASSWORD exec mysql --host=127.0.0.1 --user=root' # shellcheck disable=SC2016
+echo "==> lake and MLflow's files" >&2
+fill() { # SERVICE FOLDER ARCHIVE
+    # shellcheck disable=SC2016
+    inside "$1" sh -c 'find "$1" -mindepth 1 -delete && tar -C "$1" -xzf -' fill "$2" <"$3"
+}
+fill airflow-scheduler /var/lib/bist "$backup/lake.tar.gz"
+fill mlflow /var/lib/mlflow "$backup/mlflow.tar.gz"
+echo "==> migrations, users and rights of this version" >&2
+"${compose[@]}" run --rm init >&2
+"${compose[@]}" restart "${services[@]}" >&2
+echo "==> restored from $backup" >&2
