@@ -241,6 +241,6 @@ class Ready(BaseModel):
     """The newest session is published and can be read."""
 
     status: Literal["ok"] = Field("ok", description="Always the same.", examples=["ok"])
-    schema_revision: str = Field(description="Revision of the database schema.", examples=["0006"])
+    schema_revision: str = Field(description="Revision of the database schema.", examples=["0008"])
     published_session: dt.date = Field(description="Newest published session.", examples=["2024-06-28"])
     age_sessions: int = Field(description="Closed sessions (count) that it lacks.", examples=[0])

@@ -29,7 +29,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 
 # The Alembic revision this code reads and writes; `bist db upgrade` brings a database to it.
-REVISION = "0006"
+REVISION = "0008"
 
 COLLATION = "utf8mb4_bin"
 
