@@ -24,7 +24,7 @@ serve: env-run ## REST API and web pages on the published ranks
 	@$(bin)/bist serve
 
 .PHONY: up down status
-up: env-run ## Airflow's UI, MLflow and the API on this machine, without containers
+up: env-$(if $(filter celery,$(SCALE)),celery,run) ## Airflow's UI, MLflow and the API, without containers (SCALE=celery: with workers)
 	@scripts/services.sh up
 down: env-run ## end everything that make up started, and nothing else
 	@scripts/services.sh down
@@ -43,11 +43,13 @@ smoke: env-run ## does the running system, in containers or by make up, do what 
 containers-test: env-dev ## build every image and run the whole compose file with podman; needs root and takes a while
 	@scripts/containers_test.sh
 
-.PHONY: docs audit backtest
+.PHONY: docs audit licences backtest
 docs: env-dev ## build the documentation as a site, in site/
-	@$(bin)/mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --quiet
 audit: env-dev ## known holes of every package in the images
 	@scripts/audit.sh
+licences: env-dev ## docs/en/licences.md: the licence of every locked package
+	@$(bin)/python scripts/licences.py
 backtest: env-run ## test the model on the past of BIST_SOURCE, by default the synthetic market
 	@$(bin)/bist backtest
 
@@ -79,9 +81,12 @@ clean: ## remove .venv and caches; var/ holds data and stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist src/*.egg-info
 	find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +
 
-.PHONY: env-run env-dev
+.PHONY: env-run env-celery env-dev
 env-run:
 	@scripts/env.sh run
+env-celery:
+	@scripts/setup_celery.sh
+	@scripts/env.sh celery
 env-dev:
 	@scripts/setup_test.sh
 	@scripts/env.sh dev

@@ -13,12 +13,11 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
-import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from multiprocessing import get_context
 from typing import Any
 
@@ -39,6 +38,7 @@ from benchmarks.drift_markets import (
     generate,
     tabulate,
 )
+from benchmarks.drift_table import Line, as_markdown, as_text, build_lines
 from bist_pipeline.drift.breaks import check_break
 from bist_pipeline.drift.calibration import SCORE
 from bist_pipeline.drift.data_quality import check_session
@@ -48,6 +48,7 @@ from bist_pipeline.drift.policy import DAILY, Outcome, build_episodes, is_weekly
 from bist_pipeline.drift.replays import CURRENT_SESSIONS
 from bist_pipeline.drift.status import Check, Status, urgency_of, worst
 from bist_pipeline.drift.summary import summarise
+from bist_pipeline.drift.wording import NO_ACTION, tell_failure
 from bist_pipeline.errors import DriftInputError
 
 MARKETS, SYMBOLS = 12, 120
@@ -62,22 +63,30 @@ FAULT_DAYS = {
 }
 
 
-def judge_prices(table: Table, day: dt.date) -> list[Check]:
+def judge_prices(table: Table, day: dt.date, stopped: Collection[dt.date] = ()) -> list[Check]:
     """What stands before everything else: the rules that may block."""
-    quality = check_session(table.prices, session=day, sessions=table.cleaned.panel.sessions)
-    return [Check("data_quality", quality.status, None, None, None, "", "")]
+    sessions = table.cleaned.panel.sessions
+    quality = check_session(table.prices, session=day, sessions=sessions, stopped=stopped)
+    return [Check("data_quality", quality.status, None, None, None, NO_ACTION, NO_ACTION)]
 
 
 def judge_break(
-    champion: Champion, table: Table, day: dt.date, rows: pd.DataFrame | None = None
+    champion: Champion,
+    table: Table,
+    day: dt.date,
+    rows: pd.DataFrame | None = None,
+    *,
+    stopped: Collection[dt.date] = (),
 ) -> list[Check]:
-    """The daily check of features; `rows` stands for the two newest sessions."""
-    rows = table.newest(day, 2) if rows is None else rows
+    """The daily check of features; `rows` stands for the session and the last good one."""
+    earlier = table.days[: table.days.index(day)]
+    good = next(each for each in reversed(earlier) if each not in stopped)
+    newest = pd.concat([table.by_day[good], table.by_day[day]]) if rows is None else rows
+    apart = len(earlier) - earlier.index(good)
+    record, ages = champion.calibration.breaks, table.ages(day)
     return _refused_as_error(
         "break",
-        lambda: (
-            check_break(champion.calibration.breaks, rows, WATCHED, ages=table.ages(day), session=day).checks
-        ),
+        lambda: check_break(record, newest, WATCHED, ages=ages, session=day, apart=apart).checks,
     )
 
 
@@ -116,15 +125,20 @@ def _refused_as_error(name: str, make: Callable[[], Iterable[Check]]) -> list[Ch
     try:
         return list(make())
     except DriftInputError as error:
-        return [Check(name, Status.ERROR, None, None, None, "", str(error))]
+        return [Check(name, Status.ERROR, None, None, None, NO_ACTION, tell_failure(error))]
 
 
-def judge_day(champion: Champion, table: Table, day: dt.date, *, is_weekly: bool) -> list[Check]:
-    """Every check of a session, as far as the session gets."""
-    checks = judge_prices(table, day)
+def judge_day(
+    champion: Champion, table: Table, day: dt.date, *, is_weekly: bool, stopped: set[dt.date]
+) -> list[Check]:
+    """Every check of a session, as far as the session gets; where it is stopped it joins `stopped`."""
+    checks = judge_prices(table, day, stopped)
     if checks[0].status is Status.BLOCK:
+        stopped.add(day)
         return checks
-    checks += judge_break(champion, table, day)
+    checks += judge_break(champion, table, day, stopped=stopped)
+    if worst(check.status for check in checks) in (Status.RED, Status.BLOCK):
+        stopped.add(day)
     return checks + (judge_week(champion, table, day) if is_weekly else [])
 
 
@@ -133,10 +147,15 @@ def live_quietly(champion: Champion, days: int) -> dict[str, Any]:
     sessions = champion.market.sessions
     ic = champion.daily_ic(champion.table, since=champion.session)
     outcomes, last = [], None
+    stopped: set[dt.date] = set()
     for day in sessions[HISTORY : HISTORY + days].tolist():
         is_weekly = is_weekly_due(day, sessions=sessions, last=last)
         last = day if is_weekly else last
-        checks = judge_day(champion, champion.table, day, is_weekly=is_weekly)
+        # A false alarm is released, but not before the next session was judged without its help.
+        stopped = {
+            each for each in stopped if each == champion.table.days[champion.table.days.index(day) - 1]
+        }
+        checks = judge_day(champion, champion.table, day, is_weekly=is_weekly, stopped=stopped)
         if is_weekly:  # results change slowly, and alibi-detect walks through all of them every time
             checks += judge_results(champion, ic[ic.index < pd.Timestamp(day)].to_numpy())
         outcomes += [Outcome(day, check.check, check.status, check.message) for check in checks]
@@ -150,7 +169,9 @@ def live_quietly(champion: Champion, days: int) -> dict[str, Any]:
         "daily_red_episodes": sum(e.check in DAILY and e.status is not Status.AMBER for e in episodes),
         "episodes": len(episodes),
         "causes": [f"{e.opened_on} {e.status.value} {e.check}: {e.cause}" for e in episodes],
+        "score_weeks": sum(o.check == "scores" and o.status in ALARMS for o in outcomes),
         "mean_daily_ic": float(ic.mean()),
+        "reference_ic": float(champion.calibration.daily_ic.mean()),
     }
 
 
@@ -163,8 +184,10 @@ def meet_faults(champion: Champion, draws: np.random.Generator, names: Sequence[
         market = PRICE_FAULTS[name](champion.market, first)
         table = tabulate(market, last=first + days - 1, look_back=LOOK_BACK)
         statuses: dict[str, Status] = {}
+        stopped: set[dt.date] = set()
         for i, day in enumerate(market.sessions[first : first + days].tolist(), start=1):
-            for check in judge_day(champion, table, day, is_weekly=i % WEEK == 0 or i == CURRENT_SESSIONS):
+            is_weekly = i % WEEK == 0 or i == CURRENT_SESSIONS
+            for check in judge_day(champion, table, day, is_weekly=is_weekly, stopped=stopped):
                 statuses[check.check] = worst([check.status, statuses.get(check.check, Status.OK)])
         found[name] = [_describe(statuses)]
     return found
@@ -254,109 +277,6 @@ def simulate(seed: int, symbols: int, days: int, faults: Sequence[str]) -> dict[
         "hidden": hide_values(champion, draws),
         "sign_flip": turn_round(champion),
     }
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the table: what was measured, how surely, and what it should be."""
-
-    what: str
-    measured: float
-    error: float | None
-    bar: float
-    is_lower_better: bool
-    unit: str
-    basis: str
-
-    @property
-    def is_met(self) -> bool:
-        return self.measured <= self.bar if self.is_lower_better else self.measured >= self.bar
-
-
-_DAY_1 = {
-    "unit_change_x10": "prices in another unit (× 10)",
-    "volume_in_lots": "volume in lots",
-    "missing_column": "missing column",
-    "nan_surge": "surge of missing values",
-    "swapped_columns": "two features swapped",
-    "shuffled_rows": "rows shuffled",
-}
-
-
-def build_lines(markets: Sequence[Mapping[str, Any]]) -> list[Line]:
-    """Add up what the markets went through."""
-    quiet = [market["quiet"] for market in markets]
-    rates = [one["alarmed_weeks"] / one["weeks"] for one in quiet]
-    weeks, years = sum(one["weeks"] for one in quiet), sum(one["years"] for one in quiet)
-    spread = float(np.std(rates, ddof=1) / math.sqrt(len(rates))) if len(rates) > 1 else None
-    basis = f"{weeks} weeks of {len(markets)} quiet markets"
-    lines = [
-        Line("false alarms per weekly feature check", float(np.mean(rates)), spread, 0.10, True, "%", basis)
-    ]
-    for what, key, bar in (
-        ("false episodes a year: features", "feature_episodes", 1.0),
-        ("false episodes a year: daily, RED or above", "daily_red_episodes", 0.3),
-        ("false episodes a year: all, AMBER and above", "episodes", 3.0),
-    ):
-        count = sum(one[key] for one in quiet)
-        error = math.sqrt(max(count, 1)) / years
-        lines.append(Line(what, count / years, error, bar, True, "", f"{count} in {years:.0f} years"))
-
-    def share(what: str, outcomes: Sequence[bool], bar: float) -> None:
-        if outcomes:
-            lines.append(_share(what, outcomes, bar))
-
-    def of(name: str) -> list[Any]:
-        return [outcome for market in markets for outcome in market["faults"].get(name, [])]
-
-    for name, words in _DAY_1.items():
-        share(f"found on day 1: {words}", [one["found"] for one in of(name)], 0.95)
-    share("found on day 1: whole feed stale", [one["found"] for one in of("stale_feed")], 1.0)
-    share("found by day 21: a fifth of the shares stale", [one["found"] for one in of("stale_for_some")], 0.9)
-    volatile = [one["found"] or one["noted"] for one in of("volatility_x2")]
-    share("found by day 21: volatility × 2, at least as regime", volatile, 0.9)
-    share("found on day 1: wave of listings", [one["found"] for one in of("ipo_wave")], 1.0)
-    mean = np.mean([market["sign_flip"]["mean_daily_ic"] for market in markets])
-    flips = [market["sign_flip"]["found"] for market in markets]
-    share(f"found within {DAILY_ICS} sessions: sign flip (mean daily IC {mean:.3f})", flips, 0.95)
-    silent, trials = (sum(market["hidden"][key] for market in markets) for key in ("said_ok", "trials"))
-    lines.append(Line("NaN or missing column called OK", silent, None, 0, True, "", f"{trials} trials"))
-    return lines
-
-
-def _share(what: str, outcomes: Sequence[bool], bar: float) -> Line:
-    """Share of the trials; its error is that of (k + 1) of (n + 2): no share is known to be 0 or 1."""
-    n, k = len(outcomes), sum(outcomes)
-    p = (k + 1) / (n + 2)
-    return Line(what, k / n, math.sqrt(p * (1 - p) / n), bar, False, "%", f"{k} of {n}")
-
-
-def as_cells(line: Line) -> tuple[str, ...]:
-    """One line as people read it."""
-
-    def write(value: float) -> str:
-        if line.unit == "%":
-            return f"{value:.1%}".replace("%", " %")
-        return f"{value:.{0 if value >= 10 else 2}f} {line.unit}".replace(".00", "").strip()
-
-    error = "" if line.error is None else f" ± {write(line.error)}"
-    sign = "≤" if line.is_lower_better else "≥"
-    verdict = "met" if line.is_met else "MISSED"
-    return (line.what, f"{write(line.measured)}{error}", f"{sign} {write(line.bar)}", line.basis, verdict)
-
-
-HEAD = ("bar", "measured ± standard error", "asked for", "from", "")
-
-
-def as_text(lines: Sequence[Line]) -> str:
-    rows = [HEAD, *map(as_cells, lines)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-
-
-def as_markdown(lines: Sequence[Line]) -> str:
-    cells = [("**missed**" if cell == "MISSED" else cell for cell in as_cells(line)) for line in lines]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (HEAD, ["---"] * len(HEAD), *cells))
 
 
 def run(*, markets: int, symbols: int, days: int, faults: Sequence[str], processes: int) -> dict[str, Any]:

@@ -42,6 +42,7 @@ STALE_SHARE = 0.2
 WATCHED = {row.name: row.min_history + 1 for row in long_horizon.FEATURES}
 RANKS = [f"{name}_rank" for name in WATCHED]
 TRAINING = TrainingSettings(trees=100, seeds=(1,), min_child_samples=200, threads=1)
+SETTINGS = Settings(horizon_sessions=HORIZON, training=TRAINING)
 
 
 def stale_for_some(market: Market, first: int) -> Market:
@@ -181,28 +182,44 @@ def crown(market: Market) -> Champion:
     table = tabulate(market)
     session = market.sessions[HISTORY - 1].item()
     known = table.features[table.features["session"] <= pd.Timestamp(session)]
-    pipeline = train(market, table.cleaned, known, session)
+    pipeline = train(market, table.cleaned, known)
     champion = Champion(market, table, pipeline, None, session)  # type: ignore[arg-type]
     # As the stage does: the scores of the sessions that the replays look back on.
-    ic = champion.daily_ic(table, since=market.sessions[HISTORY - 2 * LIFE].item())
     calibration = build_calibration(
         known,
         WATCHED,
         champion.score(known[known["session"] >= pd.Timestamp(market.sessions[LIFE].item())]),
-        ic[ic.index < pd.Timestamp(session)].to_numpy(),
+        score_out_of_sample(market, table, known, session).to_numpy(),
         trained_until=market.sessions[HISTORY - 1 - HORIZON].item(),
         champion_session=session,
     )
     return replace(champion, calibration=calibration)
 
 
-def train(market: Market, cleaned: Cleaned, known: pd.DataFrame, session: dt.date) -> object:
-    settings = Settings(horizon_sessions=HORIZON, training=TRAINING)
+def score_out_of_sample(market: Market, table: Table, known: pd.DataFrame, session: dt.date) -> pd.Series:
+    """Daily rank IC of the walk-forward's models, each on the sessions before the next one was trained."""
+    sessions = market.sessions[:HISTORY]
+    examples = select_examples(market, table.cleaned, known)
+    judged = walk_forward.run(examples, RANKS, sessions=sessions, settings=SETTINGS)
+    lives = walk_forward.find_lives(judged.folds, until=session)
+    parts = []
+    for model, (first, last) in zip(judged.models, lives, strict=True):
+        rows = known[known["session"].between(pd.Timestamp(first), pd.Timestamp(last)) & known["tradable"]]
+        parts.append(rows[[*KEY]].assign(**{SCORE: model.predict(rows)[SCORE]}))
+    scores = pd.concat(parts)
+    scores = scores[scores["session"] < pd.Timestamp(session)]
+    return compute_daily_ic(scores.assign(excess=look_up_next(table.cleaned, scores)))
+
+
+def train(market: Market, cleaned: Cleaned, known: pd.DataFrame) -> object:
+    examples = select_examples(market, cleaned, known)
+    return walk_forward.fit(examples, RANKS, sessions=market.sessions[:HISTORY], settings=SETTINGS)
+
+
+def select_examples(market: Market, cleaned: Cleaned, known: pd.DataFrame) -> pd.DataFrame:
     sessions = market.sessions[:HISTORY]
     excess = compute_forward_excess(
         cleaned.panel.close[:HISTORY], compute_tradable(cleaned)[:HISTORY], HORIZON
     )
-    past = replace(cleaned.panel, sessions=sessions)
-    labels = look_up(past, excess, known)
-    examples = walk_forward.select_examples(known, labels, sessions=sessions, settings=settings)
-    return walk_forward.fit(examples, RANKS, sessions=sessions, settings=settings)
+    labels = look_up(replace(cleaned.panel, sessions=sessions), excess, known)
+    return walk_forward.select_examples(known, labels, sessions=sessions, settings=SETTINGS)

@@ -3,6 +3,9 @@
 Run `python -m benchmarks.serving`, with `--json` for machines. Both servers run with one worker in processes
 of their own, and are asked in turns over 16 connections. Other work on the machine disturbs rates and waits,
 but hardly the processor time that a server takes for a request: both ratios are printed.
+
+`--soak MINUTES` instead asks for everything a reader can ask for, 40 times a second, with a publication every
+20 seconds, and prints the server's memory every minute.
 """
 
 from __future__ import annotations
@@ -20,8 +23,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import linear_regression, median, quantiles
+from typing import Any
 
 import uvloop
 from fastapi import FastAPI, Request
@@ -39,6 +44,9 @@ CASES = {
     "top 50": ("/api/v1/predictions?limit=50", 2000),
     "all 600": ("/api/v1/predictions?limit=1000", 300),
 }
+SOAK_CONNECTIONS, SOAK_PAUSE_S, SOAK_PUBLISH_EVERY_S = 8, 0.2, 20
+# Until the caches of libraries and allocator are full; the trend is that of the time after.
+SOAK_WARM_MINUTES = 10
 SESSION = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
 
 
@@ -189,6 +197,75 @@ class Load:
             left -= 1
         writer.close()
 
+    async def reader(self, server: Server, first: int, done: threading.Event) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=2**24)
+        for number in count(first, SOAK_CONNECTIONS):
+            if done.is_set():
+                break
+            path, expected = wish(number)
+            started = time.perf_counter()
+            status, _ = await ask(reader, writer, server.request(path))
+            self.waits.append(time.perf_counter() - started)
+            if status != expected:
+                self.failures += 1
+                print(f"{path}: {status}", flush=True)
+            await asyncio.sleep(SOAK_PAUSE_S)
+        writer.close()
+
+
+def wish(number: int) -> tuple[str, int]:
+    """What the n-th request of a soak asks for, and the status it should get; many are asked only once."""
+    share = f"S{number % SHARES:04}"
+    wishes = [
+        *((path, 200) for path, _ in CASES.values()),
+        (f"/api/v1/predictions?limit={number % 997 + 1}&sort=-lower", 200),
+        (f"/api/v1/predictions?min_excess=-0.{number:09}", 200),
+        (f"/api/v1/predictions/{share}", 200),
+        (f"/api/v1/predictions/{share}/history", 200),
+        (f"/api/v1/predictions/NOBODY{number}", 404),
+        *((f"/api/v1/{name}", 200) for name in ("scorecard", "models/champion", "drift", "runs")),
+        *(
+            (path, 200)
+            for path in ("/", "/model", "/drift", f"/symbols/{share}", "/metrics", "/health/ready")
+        ),
+        (f"/no/such/page/{number}", 404),
+    ]
+    return wishes[number % len(wishes)]
+
+
+def soak(engine: Engine, ours: Server, minutes: int) -> dict[str, float]:
+    """Ask for an hour or more while batches are published; print what the server holds every minute."""
+    load, done = Load(), threading.Event()
+
+    async def ask_all_the_time() -> None:
+        await asyncio.gather(*(load.reader(ours, first, done) for first in range(SOAK_CONNECTIONS)))
+
+    thread = threading.Thread(target=uvloop.run, args=(ask_all_the_time(),))
+    thread.start()
+    memory, per_minute, started = [], 60 // SOAK_PUBLISH_EVERY_S, time.monotonic()
+    try:
+        for version in range(1, minutes * per_minute + 1):
+            publish_batch(engine, version)
+            time.sleep(max(started + version * SOAK_PUBLISH_EVERY_S - time.monotonic(), 0))
+            assert thread.is_alive(), "the load has ended"
+            if version % per_minute == 0:
+                memory.append(ours.resident_mb())
+                told = f"{len(load.waits)} requests, {load.failures} failures, {version} publications"
+                print(f"minute {len(memory):4}{memory[-1]:10.1f} MB   {told}", flush=True)
+    finally:
+        done.set()
+        thread.join()
+    rest = memory[min(SOAK_WARM_MINUTES, len(memory) // 2) :]
+    trend = linear_regression(range(len(rest)), rest).slope * 60 if len(rest) > 1 else float("nan")
+    return {
+        "requests": len(load.waits),
+        "failures": load.failures,
+        "first_mb": memory[0],
+        "last_mb": memory[-1],
+        "most_mb": max(memory),
+        "trend_mb_an_hour": trend,
+    }
+
 
 def measure(server: Server, path: str, requests: int) -> tuple[float, float, list[float]]:
     """Requests a second, processor seconds of the server a request, and waits."""
@@ -264,11 +341,13 @@ def publish_under_load(engine: Engine, ours: Server) -> dict[str, float]:
     }
 
 
-def run(database_url: str, home: Path) -> dict[str, object]:
+def run(database_url: str, home: Path, *, soak_minutes: int) -> dict[str, Any]:
     engine = open_engine(database_url or f"sqlite:///{home}/bist.db", can_load_files=True)
     fill(engine)
     url = engine.url.render_as_string(hide_password=False)
     with run_server("serving.app:create_app", 8771, BIST_DATABASE_URL=url) as ours:
+        if soak_minutes:
+            return {"soak": soak(engine, ours, soak_minutes)}
         bodies = [home / str(number) for number in range(len(CASES))]
         for body, (path, _) in zip(bodies, CASES.values(), strict=True):
             body.write_bytes(uvloop.run(fetch(ours, path)))
@@ -279,18 +358,25 @@ def run(database_url: str, home: Path) -> dict[str, object]:
     return {"speed": speed, "publications": published, "load_average": os.getloadavg()[0]}
 
 
-def show(found: dict[str, object]) -> None:
+def show(found: dict[str, Any]) -> None:
+    if "soak" in found:
+        show_values(found["soak"])
+        return
     heads = ("req/s", "static", "rate", "cpu", "p99 ms", "static")
     print(f"{'':12}" + "".join(f"{head:>8}" for head in heads) + "   (reach: >= 0.8, <= 5 ms idle)")
-    for name, row in found["speed"].items():  # type: ignore[attr-defined]
+    for name, row in found["speed"].items():
         print(
             f"{name:12}{row['requests_per_second']:8.0f}{row['static_requests_per_second']:8.0f}"
             f"{row['rate_ratio']:8.2f}{row['cpu_ratio']:8.2f}{row['p99_ms']:8.1f}"
             f"{row['static_p99_ms']:8.1f}"
         )
-    for name, value in found["publications"].items():  # type: ignore[attr-defined]
-        print(f"{name:20}{value:10.3f}" if isinstance(value, float) else f"{name:20}{value:10}")
+    show_values(found["publications"])
     print(f"load average of the machine: {found['load_average']:.1f}")
+
+
+def show_values(values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        print(f"{name:20}{value:10.3f}" if isinstance(value, float) else f"{name:20}{value:10}")
 
 
 def main() -> None:
@@ -299,9 +385,10 @@ def main() -> None:
     parser.add_argument(
         "--database-url", default="", help="an empty database; SQLite in a new folder by default"
     )
+    parser.add_argument("--soak", type=int, default=0, metavar="MINUTES", help="watch memory for so long")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        found = run(options.database_url, Path(home))
+        found = run(options.database_url, Path(home), soak_minutes=options.soak)
     print(json.dumps(found)) if options.json else show(found)
 
 

@@ -19,6 +19,13 @@ RUN python -m venv /opt/tools \
  && /opt/tools/bin/uv pip install --python /opt/venv --no-deps --require-hashes --compile-bytecode \
     --only-binary :all: --no-binary mysqlclient --build-constraints locks/tools.lock -r locks/mlflow.lock
 
+# What the environment holds, with licences: a CycloneDX list, which images.sh sbom takes out of the image.
+FROM build AS described
+COPY locks/sbom.lock locks/
+RUN python -m venv /opt/sbom \
+ && /opt/sbom/bin/pip install --require-hashes --only-binary :all: -r locks/sbom.lock \
+ && /opt/sbom/bin/cyclonedx-py environment --output-reproducible --output-file /build/sbom.json /opt/venv/bin/python
+
 FROM ${BASE_IMAGE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
@@ -34,6 +41,7 @@ RUN apt-get update \
  && useradd --uid 10001 --create-home bist \
  && install -d -o bist -g bist /var/lib/mlflow
 COPY --from=build /opt/venv /opt/venv
+COPY --from=described /build/sbom.json /opt/bist/
 COPY docker/is_healthy.py docker/mlflow_server.py /opt/bist/bin/
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 HOME=/tmp \
     DO_NOT_TRACK=true MLFLOW_DISABLE_TELEMETRY=true GIT_PYTHON_REFRESH=quiet \

@@ -36,6 +36,13 @@ RUN apt-get update \
 COPY docker/warm_up.py /build/
 RUN NUMBA_CACHE_DIR=/var/cache/numba /opt/venv/bin/python /build/warm_up.py
 
+# What the environment holds, with licences: a CycloneDX list, which images.sh sbom takes out of the image.
+FROM build AS described
+COPY locks/sbom.lock locks/
+RUN python -m venv /opt/sbom \
+ && /opt/sbom/bin/pip install --require-hashes --only-binary :all: -r locks/sbom.lock \
+ && /opt/sbom/bin/cyclonedx-py environment --output-reproducible --output-file /build/sbom.json /opt/venv/bin/python
+
 FROM ${BASE_IMAGE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
@@ -53,12 +60,13 @@ RUN apt-get update \
  && useradd --uid 10001 --create-home bist \
  && install -d -o bist -g bist /var/log/airflow /var/lib/bist
 COPY --from=compiled /opt/venv /opt/venv
+COPY --from=described /build/sbom.json /opt/bist/
 COPY --from=compiled --chown=10001:10001 /var/cache/numba /var/cache/numba
 COPY dags/ /opt/bist/dags/
 COPY plugins/ /opt/bist/plugins/
 COPY docker/*.py docker/*.sh /opt/bist/bin/
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 \
-    BIST_HOME=/var/lib/bist \
+    BIST_HOME=/var/lib/bist BIST_LOG_FORMAT=json \
     HOME=/tmp NUMBA_CACHE_DIR=/tmp/numba MPLCONFIGDIR=/tmp/matplotlib \
     AIRFLOW_HOME=/tmp/airflow \
     AIRFLOW__LOGGING__BASE_LOG_FOLDER=/var/log/airflow \

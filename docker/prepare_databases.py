@@ -10,13 +10,17 @@ from importlib.resources import files
 
 import MySQLdb
 
-# User, database, and the variable with the password.
-USERS = [
-    ("bist", "bist", "BIST_DB_PASSWORD"),
-    ("bist_api", "bist", "BIST_API_DB_PASSWORD"),
-    ("airflow", "airflow", "AIRFLOW_DB_PASSWORD"),
-    ("mlflow", "mlflow", "MLFLOW_DB_PASSWORD"),
-]
+from bist_pipeline.store.schema import COLLATION
+
+# Ours compares text byte by byte, as its tables say; Airflow and MLflow state no collation and get this one.
+COLLATIONS = {"bist": COLLATION, "airflow": "utf8mb4_unicode_ci", "mlflow": "utf8mb4_unicode_ci"}
+# Users, each with the variable that holds the password.
+USERS = {
+    "bist": "BIST_DB_PASSWORD",
+    "bist_api": "BIST_API_DB_PASSWORD",
+    "airflow": "AIRFLOW_DB_PASSWORD",
+    "mlflow": "MLFLOW_DB_PASSWORD",
+}
 # Airflow and MLflow migrate their own tables; ours are migrated by root, in init.sh.
 GRANTS = [
     *files("bist_pipeline.sql").joinpath("grants.sql").read_text(encoding="utf-8").splitlines(),
@@ -39,11 +43,12 @@ def connect() -> MySQLdb.Connection:
 
 
 cursor = connect().cursor()
-for user, database, variable in USERS:
+for database, collation in COLLATIONS.items():
+    wanted = f"DATABASE {{}} {database} CHARACTER SET utf8mb4 COLLATE {collation}"
+    cursor.execute("CREATE " + wanted.format("IF NOT EXISTS"))
+    cursor.execute("ALTER " + wanted.format(""))  # one that an older version of this file created
+for user, variable in USERS.items():
     password = os.environ[variable]
-    cursor.execute(
-        f"CREATE DATABASE IF NOT EXISTS {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"
-    )
     cursor.execute(f"CREATE USER IF NOT EXISTS '{user}'@'%%' IDENTIFIED BY %s", (password,))
     cursor.execute(f"ALTER USER '{user}'@'%%' IDENTIFIED BY %s", (password,))
 for statement in GRANTS:

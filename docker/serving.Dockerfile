@@ -26,6 +26,13 @@ COPY src/ src/
 RUN /opt/tools/bin/uv pip install --python /opt/venv --no-deps --compile-bytecode \
     --build-constraints locks/tools.lock .
 
+# What the environment holds, with licences: a CycloneDX list, which images.sh sbom takes out of the image.
+FROM build AS described
+COPY locks/sbom.lock locks/
+RUN python -m venv /opt/sbom \
+ && /opt/sbom/bin/pip install --require-hashes --only-binary :all: -r locks/sbom.lock \
+ && /opt/sbom/bin/cyclonedx-py environment --output-reproducible --output-file /build/sbom.json /opt/venv/bin/python
+
 FROM ${BASE_IMAGE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
@@ -40,6 +47,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
  && useradd --uid 10001 --create-home bist
 COPY --from=build /opt/venv /opt/venv
+COPY --from=described /build/sbom.json /opt/bist/
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 BIST_LOG_FORMAT=json
 WORKDIR /home/bist
 USER 10001

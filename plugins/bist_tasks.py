@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from structlog.contextvars import bind_contextvars
 
 if TYPE_CHECKING:
     from bist_pipeline.config import Settings
@@ -43,11 +44,13 @@ def run_stage(
     with warnings.catch_warnings(), errors_by_policy(remember):
         # skops looks names up in every loaded module, and Airflow's forwarding modules warn of each look-up.
         warnings.filterwarnings("ignore", message=r"The `airflow\.")
-        from bist_pipeline.stages import find_stage
+        from bist_pipeline.stages import running
 
+        # Airflow itself puts the run's id on every line.
+        bind_contextvars(session=session or "newest")
         settings = settings_of(params)
-        stage = find_stage(name, settings.source)
-        receipt = stage(settings, dt.date.fromisoformat(session) if session else None, **options)
+        day = dt.date.fromisoformat(session) if session else None
+        receipt = running.run_stage(name, settings, day, **options)
     if isinstance(receipt, list):  # a plan, not a result
         log.info("%d folds", len(receipt))
         return receipt
@@ -95,7 +98,7 @@ def errors_by_policy(remember: Callable[[str], None]) -> Iterator[None]:
         log.error(text)
         remember(text)
         if error.policy is Policy.FAIL:
-            raise AirflowFailException(text) from error
+            raise AirflowFailException(text) from None
         if error.policy is Policy.SKIP:
-            raise AirflowSkipException(text) from error
+            raise AirflowSkipException(text) from None
         raise

@@ -8,11 +8,12 @@ AIRFLOW_HOME=$(realpath -m "${BIST_HOME:-var}")/airflow
 mkdir -p -m 700 "$AIRFLOW_HOME"
 
 # Places are repeated here because airflow.cfg remembers where the project lay when it was created.
+# SQLite waits 5 s for other writers unless told otherwise: too short on a busy machine.
 export PATH AIRFLOW_HOME \
     AIRFLOW__CORE__DAGS_FOLDER=$PWD/dags \
     AIRFLOW__CORE__PLUGINS_FOLDER=$PWD/plugins \
     AIRFLOW__LOGGING__BASE_LOG_FOLDER=$AIRFLOW_HOME/logs \
-    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=sqlite:///$AIRFLOW_HOME/airflow.db \
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=sqlite:///$AIRFLOW_HOME/airflow.db?timeout=60 \
     AIRFLOW__CORE__LOAD_EXAMPLES=false \
     AIRFLOW__CORE__HOSTNAME_CALLABLE=socket.gethostname \
     AIRFLOW__API__HOST=127.0.0.1

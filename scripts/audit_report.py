@@ -14,7 +14,8 @@ packages = {
 unknown = sorted(name for (name, _), package in packages.items() if "skip_reason" in package)
 holes = {key: package["vulns"] for key, package in packages.items() if package.get("vulns")}
 
-print(f"{len(packages)} packages, {len(unknown)} could not be looked up, {len(holes)} have known holes.")
+fine = len(packages) - len(holes) - len(unknown)
+print(f"{len(packages)} packages: {len(holes)} with known holes, {fine} without, {len(unknown)} unknown.")
 for (name, version), vulnerabilities in sorted(holes.items()):
     for hole in vulnerabilities:
         fixed = ", ".join(hole["fix_versions"]) or "no fixed version"

@@ -3,6 +3,7 @@
 # installs what else it needs. Nothing is pulled: base, MySQL and Prometheus are made from Debian's packages.
 # Everything lies in one folder and is gone at the end, but for the images and the summary.
 #
+# SKIP       parts to leave out, as in SKIP="kills celery"; see PARTS in containers_check.py
 # WORK       that folder (default: var/containers-test); a second run reuses the images of the first
 # CA_BUNDLE  certificates that the builds shall trust besides, behind a proxy
 set -euo pipefail
@@ -59,12 +60,15 @@ if ! podman image exists localhost/mysql:stand-in; then
     build mysql "$work/context"
     rm -rf "$work/context"
 fi
-if ! podman image exists localhost/prometheus:stand-in; then
-    say "making an image of Prometheus from Debian's package"
-    build prometheus docker/stand-ins
-fi
+for name in prometheus redis; do
+    if ! podman image exists "localhost/$name:stand-in"; then
+        say "making an image of $name from Debian's package"
+        build "$name" docker/stand-ins
+    fi
+done
 say "building the project's images"
-ENGINE=buildah PREFIX=localhost/ BASE_IMAGE=$base scripts/images.sh build >>"$log" 2>&1 ||
-    fail "an image cannot be built. Next: read $log"
-say "images ready after $((SECONDS - started)) s"
+export ENGINE=buildah PREFIX=localhost/ BASE_IMAGE=$base
+scripts/images.sh build >>"$log" 2>&1 || fail "an image cannot be built. Next: read $log"
+export BUILD_S=$((SECONDS - started))
+say "images ready after $BUILD_S s"
 exec .venv/bin/python scripts/containers_check.py "$work"

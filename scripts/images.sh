@@ -26,6 +26,13 @@ build_one() {
         *) fail "ENGINE is docker or buildah, not $engine." ;;
     esac
 }
+# buildah builds, and podman runs what it has built.
+runner=${engine/buildah/podman}
+look_inside() { # IMAGE PROGRAM WORDS...
+    local image=${PREFIX:-}bist-$1:$version program=$2
+    shift 2
+    "$runner" run --rm --network none --entrypoint "$program" "$image" "$@"
+}
 trivy() {
     docker run --rm -v /var/run/docker.sock:/var/run/docker.sock -v "$PWD/var/images:/out" \
         "${TRIVY_IMAGE:-aquasec/trivy:0.67.2}" image --quiet "$@"
@@ -36,20 +43,20 @@ case ${1:-} in
         need "$engine" "images.sh build"
         for image in "${images[@]}"; do build_one "$image"; done
         ;;
-    scan) # fails on what is critical and has a fix
+    scan) # fails on what is critical and has a fix; needs trivy's image and its database of holes
         need docker "images.sh scan"
         mkdir -p var/images
         for image in "${images[@]}"; do
             trivy --severity CRITICAL --ignore-unfixed --exit-code 1 "bist-$image:$version"
         done
         ;;
-    sbom) # var/images/sbom-<image>.json (CycloneDX) and licences-<image>.md
-        need docker "images.sh sbom"
+    sbom) # var/images/sbom-<image>.json: Python's packages with licences (CycloneDX); debian-<image>.txt: the system's
+        need "$runner" "images.sh sbom"
         mkdir -p var/images
         for image in "${images[@]}"; do
-            trivy --format cyclonedx --output "/out/sbom-$image.json" "bist-$image:$version"
-            docker run --rm --interactive --entrypoint python "bist-$image:$version" - \
-                <scripts/licences.py >"var/images/licences-$image.md"
+            look_inside "$image" cat /opt/bist/sbom.json >"var/images/sbom-$image.json"
+            # shellcheck disable=SC2016
+            look_inside "$image" dpkg-query --show --showformat '${Package} ${Version}\n' >"var/images/debian-$image.txt"
         done
         ;;
     tag | push)

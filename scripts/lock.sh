@@ -11,11 +11,14 @@ compile() {
 }
 # All but qlib, which has an environment of its own, and what only the images have.
 extras=()
-for extra in serving pipeline airflow mysql s3 tuning yahoo test ops; do extras+=(--extra "$extra"); done
+for extra in serving pipeline airflow celery mysql s3 tuning yahoo test ops; do extras+=(--extra "$extra"); done
 compile ${UPGRADE:+--upgrade} locks/tools.in -o locks/tools.lock
+compile ${UPGRADE:+--upgrade} locks/sbom.in -o locks/sbom.lock
 compile ${UPGRADE:+--upgrade} setup.cfg "${extras[@]}" -c locks/tools.lock -o locks/dev.lock
 part() { local lock=$1; shift; compile --upgrade --no-annotate setup.cfg "$@" -c locks/dev.lock -o "locks/$lock"; }
 part run.lock --extra serving --extra pipeline --extra yahoo --extra airflow
+part celery.lock --extra serving --extra pipeline --extra yahoo --extra airflow --extra celery --extra mysql --extra s3
 part serving.lock --extra serving --extra mysql
-part containers.lock --extra containers --extra pipeline --extra airflow --extra mysql --extra s3 --extra serving --extra yahoo
+part containers.lock --extra containers --extra celery --extra pipeline --extra airflow --extra mysql --extra s3 --extra serving \
+    --extra yahoo
 part mlflow.lock --extra tracking-server --extra mysql

@@ -2,7 +2,7 @@
 # Puts a backup in the place of all data there is: restore.sh FOLDER --yes. Older backups are migrated forward.
 #
 # COMPOSE  how compose is called here (default: docker compose)
-set -euo pipefail
+set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 read -ra compose <<<"${COMPOSE:-docker compose}"
 backup=${1:-}
@@ -18,10 +18,16 @@ newest=$(printf '%s\n' "$version" "$(cat "$backup/version")" | sort --version-so
 [ "$newest" = "$version" ] ||
     fail "$backup was made by version $newest; this is $version, which does not know its tables. Nothing was changed.
        Next: check out version $newest, then repeat the command"
+known=$(find sql/versions -name '[0-9]*.py' -printf '%f\n' | sort | tail -n 1)
+schema=$(cat "$backup/schema" 2>/dev/null || true) # absent from the backups of 0.1.0's first days
+[[ ! "$schema" > "${known%%_*}" ]] ||
+    fail "$backup has the schema $schema; the newest this checkout knows is ${known%%_*}. Nothing was changed.
+       Next: check out the commit it was made by, or a newer one, then repeat the command"
 [ "${2:-}" = --yes ] ||
     fail "this replaces all databases, the lake and all models by those of $backup. Nothing was changed.
        Next: make backup, then scripts/restore.sh $backup --yes"
 
+trap 'echo "error: the restore broke off; the data is in part that of $backup. Next: repeat the command" >&2' ERR
 echo "==> databases" >&2
 "${compose[@]}" stop api airflow-api-server airflow-dag-processor airflow-triggerer >&2
 # Not the containers that hold the folders: they are filled through them, while nothing in them works.

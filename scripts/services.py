@@ -1,10 +1,10 @@
 """Airflow, MLflow and the API on this machine, without containers: `make up`, `make down`, `make status`.
 
-    services.py up | down | status
+    services.py up | down | status | run COMMAND…
 
-Called by services.sh, which sets Airflow's environment. Everything listens on 127.0.0.1 only. Whatever is
-started here carries `BIST_SERVICES=<its home>` in its environment, and so do the processes it starts:
-`down` ends these and no others, also after a crash.
+Called by services.sh, which sets Airflow's environment; `SCALE=celery` gives Airflow a MySQL, a redis and
+two workers. Everything listens on 127.0.0.1 only. `up` starts what does not run; `down` ends what was
+started, also after a crash; `run airflow …` is Airflow's own command line in the same environment.
 """
 
 from __future__ import annotations
@@ -15,193 +15,199 @@ import secrets
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-import psutil
+import service_celery as celery
+from service import (
+    AIRFLOW_HOME,
+    HOME,
+    HOME_MARK,
+    LOGS,
+    Service,
+    ServicesError,
+    answers,
+    running,
+    say,
+    start,
+    stop,
+    wait_for,
+    write_private,
+)
 
-HOME = Path(os.environ.get("BIST_HOME", "var")).absolute()
-AIRFLOW_HOME = Path(os.environ["AIRFLOW_HOME"])
-LOGS = HOME / "logs"
-MARK = "BIST_SERVICES"
 PASSWORDS = AIRFLOW_HOME / "simple_auth_manager_passwords.json.generated"
 POOLS = {
     "bist": {"slots": 1, "description": "Stages that write: one at a time"},
     "bist_folds": {"slots": 1, "description": "Folds of a training: as many as there are machines for them"},
 }
-# Cold, on two busy cores, Airflow's API server takes most of it.
-PATIENCE_S = 180
-STOP_S = 30
+AIRFLOW_PORT = int(os.environ.get("AIRFLOW_PORT", "8080"))
+MLFLOW_PORT = int(os.environ.get("MLFLOW_PORT", "5000"))
+API_PORT = int(os.environ.get("API_PORT", "8000"))
+AIRFLOW, MLFLOW, API = (f"http://127.0.0.1:{port}" for port in (AIRFLOW_PORT, MLFLOW_PORT, API_PORT))
+STORES = ("mysql", "redis")
 
 
-class ServicesError(Exception):
-    """What is wrong and what to do, for people."""
-
-
-@dataclass(frozen=True)
-class Ports:
-    """Where the three things that people open listen."""
-
-    airflow: int = int(os.environ.get("AIRFLOW_PORT", "8080"))
-    mlflow: int = int(os.environ.get("MLFLOW_PORT", "5000"))
-    api: int = int(os.environ.get("API_PORT", "8000"))
-
-
-@dataclass(frozen=True)
-class Service:
-    """One process, and how to know that it works.
-
-    Parameters
-    ----------
-    command : list of str
-        What is started.
-    health : str
-        A URL that answers 2xx when it works.
-    component : str
-        Its name in Airflow's own health report, where it has no URL.
-    """
-
-    name: str
-    command: list[str]
-    health: str
-    component: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def log(self) -> Path:
-        """Everything that it says."""
-        return LOGS / f"{self.name}.log"
-
-
-def services(ports: Ports) -> list[Service]:
+def services() -> list[Service]:
     """Everything that `up` starts, in order."""
-    monitor = f"http://127.0.0.1:{ports.airflow}/api/v2/monitor/health"
-    api_server = ["airflow", "api-server", "--host", "127.0.0.1", "--port", str(ports.airflow)]
-    mlflow = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(ports.mlflow), "--workers", "1"]
-    stores = [
+    monitor = f"{AIRFLOW}/api/v2/monitor/health"
+    api_server = [
+        "airflow",
+        "api-server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(AIRFLOW_PORT),
+        "--workers",
+        "1",
+    ]
+    mlflow = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(MLFLOW_PORT), "--workers", "1"]
+    places = [
         *("--backend-store-uri", f"sqlite:///{HOME}/mlflow.db"),
         *("--artifacts-destination", str(HOME / "mlflow-artifacts")),
     ]
+    api = ["bist", "serve", "--port", str(API_PORT)]
+
+    def daemon(name: str, *command: str) -> Service:
+        component = name.replace("-", "_")
+        return Service(f"airflow-{name}", ["airflow", *command], partial(answers, monitor, component))
+
     return [
+        *(celery.stores() if scale() == "celery" else []),
         Service(
             "mlflow",
-            [*mlflow, *stores],
-            f"http://127.0.0.1:{ports.mlflow}/health",
+            [*mlflow, *places],
+            partial(answers, f"{MLFLOW}/health"),
+            ports={"MLFLOW_PORT": MLFLOW_PORT},
             environment={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         ),
+        Service("api", api, partial(answers, f"{API}/health/live"), ports={"API_PORT": API_PORT}),
         Service(
-            "api", ["bist", "serve", "--port", str(ports.api)], f"http://127.0.0.1:{ports.api}/health/live"
+            "airflow-api-server", api_server, partial(answers, monitor), ports={"AIRFLOW_PORT": AIRFLOW_PORT}
         ),
-        Service("airflow-api-server", [*api_server, "--workers", "1"], monitor),
-        Service("airflow-scheduler", ["airflow", "scheduler", "--skip-serve-logs"], monitor, "scheduler"),
-        Service("airflow-dag-processor", ["airflow", "dag-processor"], monitor, "dag_processor"),
-        Service("airflow-triggerer", ["airflow", "triggerer", "--skip-serve-logs"], monitor, "triggerer"),
+        daemon("scheduler", "scheduler", "--skip-serve-logs"),
+        daemon("dag-processor", "dag-processor"),
+        daemon("triggerer", "triggerer", "--skip-serve-logs"),
+        *(celery.workers() if scale() == "celery" else []),
     ]
 
 
-def environment_of(ports: Ports) -> dict[str, str]:
+def scale() -> str:
+    """Return how Airflow runs tasks: as it does already, as `SCALE` says, else locally.
+
+    Raises
+    ------
+    ServicesError
+        If `SCALE` is unknown, or is not what runs.
+    """
+    asked = os.environ.get("SCALE", "")
+    if asked not in ("", "local", "celery"):
+        raise ServicesError(
+            f"SCALE={asked} is unknown; known are local and celery.\nNext: make up SCALE=celery"
+        )
+    alive = running()
+    found = ("celery" if alive.intersection(STORES) else "local") if alive else ""
+    if asked and found and asked != found:
+        raise ServicesError(f"{HOME} is up already, with SCALE={found}.\nNext: make down")
+    return found or asked or "local"
+
+
+def environment() -> dict[str, str]:
     """Environment of everything that is started."""
-    address = f"http://127.0.0.1:{ports.airflow}"
     return {
         **os.environ,
-        MARK: str(HOME),
+        HOME_MARK: str(HOME),
         "BIST_HOME": str(HOME),
-        "BIST_MLFLOW_URL": f"http://127.0.0.1:{ports.mlflow}",
-        "BIST_API_URL": f"http://127.0.0.1:{ports.api}",
-        "BIST_SERVING__MLFLOW_PAGE": f"http://127.0.0.1:{ports.mlflow}",
-        "BIST_SERVING__AIRFLOW_PAGE": address,
-        "AIRFLOW__API__BASE_URL": address,
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
+        "BIST_MLFLOW_URL": MLFLOW,
+        "BIST_API_URL": API,
+        "BIST_SERVING__MLFLOW_PAGE": MLFLOW,
+        "BIST_SERVING__AIRFLOW_PAGE": AIRFLOW,
+        "AIRFLOW__API__BASE_URL": AIRFLOW,
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{AIRFLOW}/execution/",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(PASSWORDS),
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "false",
+        # A task whose machine or scheduler died is found within a minute, not within five.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
         "PYTHONUNBUFFERED": "1",
+        # Else processes that rename themselves, as Airflow's do, overwrite the environment that marks them.
+        "SPT_NOENV": "1",
+        **(celery.celery_environment() if scale() == "celery" else {}),
     }
 
 
 def up() -> None:
-    """Start everything and wait until all of it works; else stop all of it again."""
-    ports = Ports()
-    if running := sorted({process.pid for process in ours()}):
-        raise ServicesError(
-            f"{len(running)} processes of {HOME} are up already.\nNext: make status, or make down"
-        )
-    require_free(ports)
+    """Start what does not run and wait until all of it works; else stop again what was started."""
+    alive = running()
+    missing = [service for service in services() if service.name not in alive]
+    names = {service.name for service in missing}
+    # Of one that died, processes of its own may be left.
+    stop(only=names.__contains__)
+    _require_free(missing)
     LOGS.mkdir(parents=True, exist_ok=True)
-    environment = environment_of(ports)
-    prepare(environment)
-    password = make_password()
-    started = [(service, start(service, environment)) for service in services(ports)]
+    password = _make_password()
     try:
-        wait_for(started)
+        _start(missing, is_first=not alive)
     except BaseException:
-        down()
+        stop(only=names.__contains__)
         raise
-    say(f"Airflow      http://127.0.0.1:{ports.airflow}   user admin, password {password}")
-    say(f"Predictions  http://127.0.0.1:{ports.api}")
-    say(f"MLflow       http://127.0.0.1:{ports.mlflow}")
+    say(f"Airflow      {AIRFLOW}   user admin, password {password}")
+    say(f"Predictions  {API}\nMLflow       {MLFLOW}")
     say(f"Logs         {LOGS}\nEnd it with  make down")
 
 
 def down() -> None:
-    """End every process that `up` started, and wait for it."""
-    processes = list(ours())
-    # Servers first asked, so that they end their own children in order; who stays is killed.
-    for process in processes:
-        send(process, psutil.Process.terminate)
-    _, alive = psutil.wait_procs(processes, timeout=STOP_S)
-    for process in [*alive, *ours()]:
-        send(process, psutil.Process.kill)
-    psutil.wait_procs(alive, timeout=STOP_S)
-    say(f"{len(processes)} processes ended.")
+    """End every process that `up` started, and wait for it; what the others write to last."""
+    ended = stop(only=lambda name: name not in STORES)
+    say(f"{ended + stop()} processes ended.")
 
 
 def status() -> None:
     """Show for each service whether it answers; fail if one does not."""
-    states = [(service, is_healthy(service)) for service in services(Ports())]
+    states = [(service, service.is_healthy()) for service in services()]
     for service, healthy in states:
         say(f"{service.name:<22} {'healthy' if healthy else 'not healthy':<12} {service.log}")
     sick = [service.name for service, healthy in states if not healthy]
     if sick:
-        raise ServicesError(f"{len(sick)} services do not answer: {', '.join(sick)}.\nNext: make down up")
+        raise ServicesError(f"{len(sick)} services do not answer: {', '.join(sick)}.\nNext: make up")
 
 
-def ours() -> Iterator[psutil.Process]:
-    """Every process with our mark, but for this one."""
-    for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and process.environ().get(MARK) == str(HOME):
-                yield process
-        except psutil.Error:  # of another user, or gone meanwhile
-            continue
+def run(command: Sequence[str]) -> None:
+    """Become another command, such as `airflow`, in the environment of the services but not one of them."""
+    outside = {name: value for name, value in environment().items() if name != HOME_MARK}
+    os.execvpe(command[0], command, outside)  # noqa: S606
 
 
-def send(process: psutil.Process, signal: object) -> None:
-    """Signal a process that may be gone meanwhile."""
-    try:
-        signal(process)  # type: ignore[operator]
-    except psutil.NoSuchProcess:
-        return
+def _start(missing: Sequence[Service], *, is_first: bool) -> None:
+    settings = environment()
+    stores = [service for service in missing if service.name in STORES]
+    if stores:
+        celery.prepare_stores()
+        wait_for([(service, start(service, settings)) for service in stores])
+    others = [service for service in missing if service not in stores]
+    started = []
+    if is_first:
+        # It needs nothing of the others, and takes as long as preparing them.
+        started = [(service, start(service, settings)) for service in others if service.name == "mlflow"]
+        _prepare(settings)
+    begun = [service for service, _ in started]
+    wait_for([*started, *((service, start(service, settings)) for service in others if service not in begun)])
 
 
-def require_free(ports: Ports) -> None:
+def _require_free(missing: Sequence[Service]) -> None:
     """Refuse to start beside something else."""
-    for name, port in vars(ports).items():
+    for variable, port in (port for service in missing for port in service.ports.items()):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 raise ServicesError(
                     f"Port {port} of 127.0.0.1 is in use by another program.\n"
-                    f"Next: {name.upper()}_PORT={port + 1} make up"
+                    f"Next: {variable}={port + 1} make up"
                 )
 
 
-def prepare(environment: Mapping[str, str]) -> None:
+def _prepare(settings: Mapping[str, str]) -> None:
     """Bring both databases to their schemas, side by side, then make the pools of the stages."""
     pools = AIRFLOW_HOME / "pools.json"
     pools.write_text(json.dumps({name: {**pool, "include_deferred": False} for name, pool in POOLS.items()}))
@@ -210,73 +216,35 @@ def prepare(environment: Mapping[str, str]) -> None:
             [["airflow", "db", "migrate"], ["bist", "db", "upgrade"]],
             [["airflow", "pools", "import", str(pools)]],
         ):
-            steps = [subprocess.Popen(step, env=environment, stdout=log, stderr=log) for step in commands]  # noqa: S603
+            steps = [subprocess.Popen(step, env=settings, stdout=log, stderr=log) for step in commands]  # noqa: S603
             for step in steps:
                 if step.wait():
                     raise ServicesError(f"`{' '.join(map(str, step.args))}` failed.\nNext: read {log.name}")
 
 
-def make_password() -> str:
+def _make_password() -> str:
     """Return what to log in with; shown once, when it is new."""
     if PASSWORDS.exists():
         return f"as in {PASSWORDS}"
     password = secrets.token_urlsafe(12)
-    with os.fdopen(os.open(PASSWORDS, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump({"admin": password}, file)
+    write_private(PASSWORDS, json.dumps({"admin": password}))
     return password
 
 
-def start(service: Service, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start one process that outlives this one."""
-    with service.log.open("w") as log:
-        return subprocess.Popen(  # noqa: S603
-            service.command,
-            env={**environment, **service.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-
-def wait_for(started: list[tuple[Service, subprocess.Popen[bytes]]]) -> None:
-    """Wait until every service is healthy.
-
-    Raises
-    ------
-    ServicesError
-        If one ends, or is not healthy in time.
-    """
-    deadline, waiting = time.monotonic() + PATIENCE_S, started
-    while waiting:
-        for service, process in started:
-            if process.poll() is not None:
-                raise ServicesError(f"{service.name} ended by itself.\nNext: read {service.log}")
-        if time.monotonic() > deadline:
-            names = ", ".join(service.name for service, _ in waiting)
-            raise ServicesError(f"Not healthy after {PATIENCE_S} s: {names}.\nNext: read the logs in {LOGS}")
-        waiting = [(service, process) for service, process in waiting if not is_healthy(service)]
-        time.sleep(0.5)
-
-
-def is_healthy(service: Service) -> bool:
-    """Ask the service, or Airflow about it."""
-    try:
-        with urlopen(service.health, timeout=5) as answer:  # noqa: S310 (our own address)
-            body = answer.read()
-    except (URLError, OSError):
-        return False
-    return not service.component or json.loads(body)[service.component]["status"] == "healthy"
-
-
-def say(text: str) -> None:
-    """Tell people."""
-    sys.stderr.write(f"{text}\n")
+def main(word: str, *rest: str) -> None:
+    """Do what the command line says."""
+    commands: dict[str, Callable[[], None]] = {
+        "up": up,
+        "down": down,
+        "status": status,
+        "run": partial(run, rest),
+    }
+    commands[word]()
 
 
 if __name__ == "__main__":
     try:
-        {"up": up, "down": down, "status": status}[sys.argv[1]]()
+        main(*sys.argv[1:])
     except ServicesError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

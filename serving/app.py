@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings.serving
     app.state.engine = open_engine(settings.database_url, answer_timeout_s=int(LOST_AFTER_S))
     app.state.keeper = Keeper(app.state.engine, poll_seconds=settings.serving.poll_seconds)
-    app.state.metrics = Metrics(app.state.keeper)
+    app.state.metrics = Metrics(app.state.keeper, app.state.engine)
     problems.install_handlers(app)
     for routes in (predictions, returns, trust, health):
         app.include_router(routes.router)

@@ -9,8 +9,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy import Connection, Engine
 
+from bist_pipeline.errors import DatabaseUnavailableError
 from bist_pipeline.store.engine import connect
 from bist_pipeline.store.read import check_revision
+from serving.problems import database_away
+from serving.snapshot import Keeper
 
 
 def _engine(request: Request) -> Engine:
@@ -19,6 +22,17 @@ def _engine(request: Request) -> Engine:
 
 
 EngineOfApp = Annotated[Engine, Depends(_engine)]
+
+
+async def require_database(request: Request) -> None:
+    """Refuse at once while the database is known to be away.
+
+    Whoever asked it would wait for seconds, and keep a thread from those whose answer is in memory; and the
+    log would say again, for each of them, what the keeper has said once.
+    """
+    keeper: Keeper = request.app.state.keeper
+    if isinstance(keeper.failure, DatabaseUnavailableError):
+        raise database_away(keeper.failure)
 
 
 @contextmanager

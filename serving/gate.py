@@ -14,6 +14,8 @@ from serving.metrics import Metrics
 from serving.negotiation import choose_language
 from serving.problems import ProblemError, render_problem
 
+# Counted where a client hung up before it had an answer; nobody is ever sent it.
+HUNG_UP = 499
 MAX_BODY_BYTES = 16 * 1024
 MAX_ADDRESS_CHARACTERS = 16 * 1024
 KEY_HEADER = "X-API-Key"
@@ -93,7 +95,7 @@ class Gate:
         finally:
             # Paths that do not exist are one route, lest guesses fill the memory.
             route = getattr(scope.get("route"), "path", "other")
-            self._metrics.count(route, status, time.perf_counter() - started)
+            self._metrics.count(route, status or HUNG_UP, time.perf_counter() - started)
 
     def _admit(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         self._check_host(headers.get(b"host", b"").decode("latin-1"))

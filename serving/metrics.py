@@ -1,13 +1,17 @@
-"""What Prometheus may know: requests, and how new the snapshot is."""
+"""What Prometheus may know: requests, how new the snapshot is, what drift says, how every stage went."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
+from sqlalchemy import Engine
 
+from bist_pipeline.errors import StoreError
+from bist_pipeline.store.read import StageRun, read_stage_runs
+from serving.database import reading
 from serving.snapshot import Keeper
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -22,13 +26,19 @@ class Metrics:
     ----------
     keeper : Keeper
         Asked for its snapshot whenever the metrics are read.
+    engine : Engine
+        Asked then, too, how the stages went, unless the keeper knows that the database is away.
     """
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, engine: Engine) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_SnapshotGauges(keeper))
+        self._registry.register(_StageGauges(keeper, engine))
         requests = Counter(
-            "bist_requests", "Answers by route and status.", ["route", "status"], registry=self._registry
+            "bist_requests",
+            "Answers by route and status; 499 is a client that hung up before it had one.",
+            ["route", "status"],
+            registry=self._registry,
         )
         seconds = Histogram(
             "bist_request_seconds",
@@ -59,6 +69,9 @@ class _SnapshotGauges:
         snapshot = self._keeper.snapshot
         is_up = 0.0 if self._keeper.is_lost else 1.0
         yield GaugeMetricFamily("bist_database_up", "Whether the database answers (1) or not (0).", is_up)
+        if snapshot is not None and snapshot.drift is not None:
+            name, text = "bist_drift_status", "1 for the status that the newest drift verdict has."
+            yield _labelled(name, text, "status", {snapshot.drift.status: 1.0})
         if snapshot is None or snapshot.board is None:
             return
         publication, age = snapshot.board.publication, snapshot.freshness.age_sessions
@@ -73,3 +86,35 @@ class _SnapshotGauges:
             yield GaugeMetricFamily(
                 "bist_published_age_sessions", "Closed sessions that the newest publication lacks.", age
             )
+
+
+class _StageGauges:
+    def __init__(self, keeper: Keeper, engine: Engine) -> None:
+        self._keeper, self._engine = keeper, engine
+
+    def collect(self) -> Iterator[Metric]:
+        runs = self._read()
+        seconds = {run.stage: run.seconds for run in runs}
+        yield _labelled("bist_stage_seconds", "How long the newest run of a stage took.", "stage", seconds)
+        rows = {run.stage: float(run.rows) for run in runs}
+        yield _labelled("bist_stage_rows", "Rows that it wrote or judged.", "stage", rows)
+        failed = {run.stage: float(run.status == "failed") for run in runs}
+        yield _labelled("bist_stage_failed", "Whether it failed (1) or not (0).", "stage", failed)
+        finished = {run.stage: run.finished_at.timestamp() for run in runs}
+        yield _labelled("bist_stage_finished_timestamp_seconds", "When it ended.", "stage", finished)
+
+    def _read(self) -> list[StageRun]:
+        if self._keeper.is_lost:
+            return []
+        try:
+            with reading(self._engine) as connection:
+                return read_stage_runs(connection)
+        except StoreError:  # `bist_database_up` says so
+            return []
+
+
+def _labelled(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for labelled, value in values.items():
+        family.add_metric([labelled], value)
+    return family

@@ -113,6 +113,18 @@ PROBLEMS: Texts = {
         "en": ("Request refused", "{what}"),
         "tr": ("İstek reddedildi", "{what}"),
     },
+    "unreadable-data": {
+        "en": (
+            "Unreadable data",
+            "What is newest in the database cannot be read; this server's log says why. "
+            "What was read before is still served.",
+        ),
+        "tr": (
+            "Veriler okunamıyor",
+            "Veritabanındaki en yeni veriler okunamıyor; nedeni bu sunucunun günlüğünde. "
+            "Daha önce okunanlar gösterilmeye devam ediyor.",
+        ),
+    },
     "internal-error": {
         "en": ("Internal error", "A fault of this server, not of the request; its log has the details."),
         "tr": ("İç hata", "İstekten değil, bu sunucudan kaynaklanan bir hata; ayrıntılar günlüğünde."),

@@ -122,6 +122,12 @@ def nothing_published() -> ProblemError:
     return ProblemError(503, "nothing-published", next="bist run")
 
 
+def database_away(error: StoreError) -> ProblemError:
+    """Return the problem of a database that does not answer."""
+    retry = {"Retry-After": str(_RETRY_AFTER_S)}
+    return ProblemError(503, "database-unavailable", headers=retry, next=error.next_step)
+
+
 def describe_problems(reasons: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
     """Return FastAPI's `responses` for the statuses that a route answers with a problem, and why it does."""
     return {status: {"model": Problem, "description": reason} for status, reason in reasons.items()}
@@ -172,12 +178,11 @@ def _from_store(error: StoreError) -> ProblemError:
     log.error("%s Next: %s", error.what, error.next_step)
     match error:
         case DatabaseUnavailableError():
-            retry = {"Retry-After": str(_RETRY_AFTER_S)}
-            return ProblemError(503, "database-unavailable", headers=retry, next=error.next_step)
+            return database_away(error)
         case SchemaRevisionError():
             return ProblemError(503, "schema-mismatch", next=error.next_step)
-        case _:
-            return ProblemError(500, "internal-error")
+        case _:  # a batch that no answer can be made of, or a statement that the database refuses
+            return ProblemError(503, "unreadable-data", next=error.next_step or "bist doctor")
 
 
 def _from_framework(error: HTTPException) -> ProblemError:

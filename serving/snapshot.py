@@ -41,6 +41,7 @@ class Snapshot:
     drift_features: tuple[read.DriftFeature, ...] = ()
     decision: read.Decision | None = None
     decisions: tuple[read.Decision, ...] = ()
+    backtests: tuple[read.Backtest, ...] = ()
     # Finished answers by request, filled by `serving.shelf`: as good as the snapshot, and gone with it.
     shelf: dict[Any, Any] = field(default_factory=dict)
 
@@ -65,6 +66,7 @@ def read_snapshot(connection: Connection, mark: tuple[Any, ...]) -> Snapshot:
         scorecards=read.read_scorecards(connection, source),
         decision=read.read_decision(connection, batch.publication),
         decisions=tuple(read.read_decisions(connection, source, limit=_DECISIONS)),
+        backtests=read.read_backtests(connection, batch.publication),
         **_read_drift(connection, source),
     )
 
@@ -140,7 +142,7 @@ class Keeper:
                 self._note(error)
             except ValueError as error:  # broken JSON, or values that no answer can have
                 what = f"The newest batch cannot be read: {error}."
-                self._note(StoreError(what, next_step="publish it again, or update bist_pipeline"))
+                self._note(StoreError(what, consequence="The last one is served.", next_step="bist run"))
             else:
                 if self.failure is not None:
                     log.warning("The database answers again.")

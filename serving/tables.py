@@ -1,4 +1,9 @@
-"""Answers as CSV: a header line, one line for each row, UTF-8."""
+"""Answers as CSV: a header line, one line for each row, UTF-8.
+
+Text that a spreadsheet would compute, because it begins with `=`, `+`, `-`, `@`, a tab or a line break, has
+an apostrophe before it, which spreadsheets take as "this is text" (OWASP, "CSV Injection"). Numbers are
+numbers, negative ones too.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def encode_header(names: Sequence[str]) -> bytes:
@@ -51,7 +58,15 @@ def _as_cell(value: Any) -> Any:
     match value:
         case bool():
             return str(value).lower()
+        case {"en": english}:  # a text in both languages: programs read the English one
+            return _as_cell(english)
         case list():
-            return " ".join(value)
+            return _as_text(" ".join(map(_as_cell, value)))
+        case str():
+            return _as_text(value)
         case _:
             return value
+
+
+def _as_text(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -31,8 +31,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def run_mariadb(home: Path | None = None, *options: str) -> Iterator[str]:
-    """URL of a MariaDB server without databases of ours; `home` must be open to the account it runs as."""
+def run_mariadb(home: Path | None = None, *options: str, port: int | None = None) -> Iterator[str]:
+    """URL of a MariaDB server without databases of ours; `home` must be open to the account it runs as.
+
+    The same `home` and `port` again are the same server, back with its data.
+    """
     server = shutil.which("mariadbd", path=f"{os.environ['PATH']}:/usr/sbin")
     if server is None:
         give_up("MariaDB is not installed: apt-get install mariadb-server")
@@ -41,9 +44,13 @@ def run_mariadb(home: Path | None = None, *options: str) -> Iterator[str]:
         if not os.geteuid():
             shutil.chown(folder, account)
         common = ["--no-defaults", f"--user={account}", f"--datadir={folder}/data", *options]
+        if home is None:
+            # A server that starts removes the temporary tables of all others with the same folder for them.
+            common.append(f"--tmpdir={folder}")
         install = ["mariadb-install-db", *common, "--auth-root-authentication-method=normal"]
-        subprocess.run([*install, "--skip-test-db"], check=True, capture_output=True)
-        with _run([server, *common, *_SMALL], folder) as url:
+        if not (folder / "data").exists():
+            subprocess.run([*install, "--skip-test-db"], check=True, capture_output=True)
+        with _run([server, *common, *_SMALL], folder, port) as url:
             yield url
 
 
@@ -111,8 +118,8 @@ def _home(given: Path | None, name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _run(command: Sequence[str], folder: Path) -> Iterator[str]:
-    port = free_port()
+def _run(command: Sequence[str], folder: Path, port: int | None = None) -> Iterator[str]:
+    port = port or free_port()
     listen = [f"--socket={folder}/s", "--bind-address=127.0.0.1", f"--port={port}"]
     process = subprocess.Popen(
         [*command, *listen, f"--log-error={folder}/error.log"],

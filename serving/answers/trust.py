@@ -15,10 +15,17 @@ class Answer(BaseModel):
 
 
 class Texts(Answer):
-    """One sentence in both languages."""
+    """One text in both languages; as CSV, the English one alone."""
 
     en: str = Field(description="In English.", examples=["Over the last 12 months the ranks had skill."])
     tr: str = Field(description="In Turkish.", examples=["Son 12 ayda sıralamanın öngörü gücü vardı."])
+
+
+_SAID = {
+    "en": "Beta over 252 sessions (beta_252) differs most: 2.4 times its usual distance",
+    "tr": "En çok ayrılan: 252 seanslık beta (beta_252); uzaklığı olağanın 2,4 katı",
+}
+_SUMMARY = {"en": f"features: {_SAID['en']}", "tr": f"Özellikler: {_SAID['tr']}"}
 
 
 class Score(Answer):
@@ -86,15 +93,17 @@ class DriftState(Answer):
         description="`OK`, `INFO`, `INSUFFICIENT_HISTORY`, `AMBER`, `RED`, `ERROR`, `BLOCK` (stops scoring).",
         examples=["OK"],
     )
-    summary: str = Field(
-        description="Why, in one line.", examples=["limit_up_63 differs most: 2.4 times its usual distance"]
-    )
+    summary: Texts = Field(description="Why, in one line.", examples=[_SUMMARY])
 
 
 class FeatureDistance(Answer):
     """How far one feature is from what the champion learned from."""
 
-    feature: str = Field(description="Name in the feature registry.", examples=["vol_126_rank"])
+    feature: str = Field(description="Name in the feature registry.", examples=["beta_252"])
+    label: Texts | None = Field(
+        description="What it is called in sentences; null where an older version measured it.",
+        examples=[{"en": "Beta over 252 sessions", "tr": "252 seanslık beta"}],
+    )
     distance: float | None = Field(
         description="Kolmogorov-Smirnov distance (0 to 1) of the newest window from the training window.",
         examples=[0.21],
@@ -125,10 +134,8 @@ class DriftCheck(Answer):
         description="Where the alarm begins, in the unit of `statistic`; null where there is no such figure.",
         examples=[4.1],
     )
-    action: str = Field(description="What to do about it.", examples=["nothing to do"])
-    message: str = Field(
-        description="One sentence.", examples=["limit_up_63 differs most: 2.4 times its usual distance"]
-    )
+    action: Texts = Field(description="What to do about it.", examples=[{"en": "none", "tr": "yok"}])
+    message: Texts = Field(description="What it found, in a sentence or two.", examples=[_SAID])
 
 
 class DriftVerdict(DriftState):
@@ -179,9 +186,116 @@ class Decision(Answer):
         description="Version it was compared with; empty where there was none.", examples=["2"]
     )
     promoted: bool = Field(description="Whether it was taken into use.", examples=[True])
-    reasons: list[str] = Field(
-        description="One sentence for each reason.", examples=[["rank IC +0.115 beats the champion's +0.098"]]
+    reasons: list[Texts] = Field(
+        description="One sentence for each reason.",
+        examples=[[{"en": "No champion yet.", "tr": "Henüz kullanımda bir model yoktu."}]],
     )
+
+
+class RankingFigures(Answer):
+    """What one ranking was worth out of sample, tradable shares only."""
+
+    ranking: str = Field(
+        description="`blend`: what is published; `lightgbm` and `ridge`: its learned members. Anything else "
+        "is the baseline of that name on the same shares and sessions.",
+        examples=["blend"],
+    )
+    rank_ic: float | None = Field(
+        description="Mean daily rank correlation (-1 to 1) of predicted and realised excess returns; null "
+        "where the ranking tells no shares apart.",
+        examples=[0.136],
+    )
+    rank_ic_lower: float | None = Field(
+        description="Lower end of the 95 % interval of `rank_ic` (-1 to 1); null for too few dates.",
+        examples=[0.094],
+    )
+    rank_ic_upper: float | None = Field(
+        description="Upper end of the 95 % interval of `rank_ic` (-1 to 1); null for too few dates.",
+        examples=[0.178],
+    )
+    nw_t: float | None = Field(
+        description="Newey-West t statistic of `rank_ic`; above 2 is unlikely to be chance.", examples=[5.9]
+    )
+    ic_positive: float | None = Field(
+        description="Share of the dates with a rank correlation above 0, a fraction.", examples=[0.93]
+    )
+    spread_quarter: float | None = Field(
+        description="Mean return of the top tenth minus that of the bottom tenth, a fraction a quarter.",
+        examples=[0.103],
+    )
+    spread_lower: float | None = Field(
+        description="Lower end of the 95 % interval of `spread_quarter`, a fraction; null for too few dates.",
+        examples=[0.045],
+    )
+    spread_upper: float | None = Field(
+        description="Upper end of the 95 % interval of `spread_quarter`, a fraction; null for too few dates.",
+        examples=[0.156],
+    )
+    top20_quarter: float | None = Field(
+        description="Mean return of the 20 best-ranked shares over that of all, a fraction a quarter.",
+        examples=[0.041],
+    )
+    top20_net_quarter: float | None = Field(
+        description="The same after the costs of replaced shares, a fraction a quarter.", examples=[0.036]
+    )
+    coverage: float | None = Field(
+        description="Share of results inside their 80 % interval, a fraction; null for rankings without one.",
+        examples=[0.797],
+    )
+    r2: float | None = Field(
+        description="Share of the variance of results that the expected excess explains (below 0: worse than "
+        "expecting nothing), a fraction; null for rankings that expect none.",
+        examples=[0.004],
+    )
+    lead_ic: float | None = Field(
+        description="`rank_ic` of the blend minus that of this ranking (-2 to 2); null for the blend.",
+        examples=[0.012],
+    )
+    lead_lower: float | None = Field(
+        description="Lower end of the 95 % interval of `lead_ic` (-2 to 2); null for too few dates.",
+        examples=[-0.002],
+    )
+    lead_upper: float | None = Field(
+        description="Upper end of the 95 % interval of `lead_ic` (-2 to 2); null for too few dates.",
+        examples=[0.026],
+    )
+    by_year: dict[str, float] = Field(
+        description="Mean daily rank correlation (-1 to 1) of every calendar year.",
+        examples=[{"2022": 0.141, "2023": 0.092}],
+    )
+
+
+class Backtest(Answer):
+    """What rankings were worth on the past: history, which promises nothing."""
+
+    origin: Literal["training", "backtest"] = Field(
+        description="`training`: the test of the model in use before it was taken. `backtest`: a longer one "
+        "of its recipe, by `bist backtest`.",
+        examples=["backtest"],
+    )
+    session: dt.date = Field(
+        description="Newest trading date whose prices were known.", examples=["2024-06-28"]
+    )
+    model_version: str = Field(
+        description="Version of the model; empty for a backtest, which fits the recipe anew in every fold.",
+        examples=["3"],
+    )
+    horizon_sessions: int = Field(description="How far ahead the ranks looked, in sessions.", examples=[63])
+    first_session: dt.date = Field(description="Oldest tested trading date.", examples=["2022-01-03"])
+    last_session: dt.date = Field(description="Newest tested trading date.", examples=["2024-03-22"])
+    folds: int = Field(
+        description="Stretches (count) before each of which the models were fitted anew.", examples=[9]
+    )
+    dates: int = Field(description="Tested trading dates (count).", examples=[112])
+    symbols: int = Field(description="Shares (count) that were tradable on any of them.", examples=[438])
+    independent: float = Field(
+        description="Results without overlap (count) that the dates are worth: horizons overlap.",
+        examples=[8.9],
+    )
+    computed_at: dt.datetime = Field(
+        description="When it was computed (UTC).", examples=["2024-06-28T16:03:11.000000Z"]
+    )
+    rankings: list[RankingFigures] = Field(description="The highest `rank_ic` first.")
 
 
 class Champion(Answer):
@@ -197,6 +311,10 @@ class Champion(Answer):
         description="The decision that took it into use; null where none is stored."
     )
     decisions: list[Decision] = Field(description="The newest 20 decisions, refusals included, newest first.")
+    backtests: list[Backtest] = Field(
+        description="How it did on the past: in the test before it was taken, and in the newest backtest of "
+        "its source; either may be missing. Not in the CSV."
+    )
 
 
 class Run(Answer):
@@ -241,6 +359,6 @@ class Ready(BaseModel):
     """The newest session is published and can be read."""
 
     status: Literal["ok"] = Field("ok", description="Always the same.", examples=["ok"])
-    schema_revision: str = Field(description="Revision of the database schema.", examples=["0008"])
+    schema_revision: str = Field(description="Revision of the database schema.", examples=["0009"])
     published_session: dt.date = Field(description="Newest published session.", examples=["2024-06-28"])
     age_sessions: int = Field(description="Closed sessions (count) that it lacks.", examples=[0])

@@ -6,10 +6,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 
 from bist_pipeline.config import ServingSettings
+from serving.database import require_database
 from serving.pages.drift import show_drift
 from serving.pages.errors import as_page, wants_page
 from serving.pages.frame import NothingPublished
@@ -24,7 +25,7 @@ _PAGES: dict[str, Callable[..., Any]] = {
     "/drift": show_drift,
     "/model": show_model,
 }
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[Depends(require_database)])
 for _path, _show in _PAGES.items():
     router.add_api_route(_path, _show, methods=["GET", "HEAD"], response_class=HTMLResponse)
 

@@ -44,6 +44,15 @@ class Scale:
         """Whether a value is on the scale."""
         return self.low <= value <= self.high
 
+    @property
+    def digits(self) -> int:
+        """How many digits after the point the ticks need.
+
+        >>> build_scale([0, 0.1]).digits, build_scale([0, 3]).digits
+        (2, 1)
+        """
+        return next(digits for digits in range(11) if all(round(tick, digits) == tick for tick in self.ticks))
+
 
 def build_scale(values: Iterable[float], *, ticks: int = 5, zero: bool = True) -> Scale:
     """Build the scale that holds all values, and zero if it matters, with about `ticks` round marks."""

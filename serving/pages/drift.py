@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -11,6 +13,7 @@ from bist_pipeline.store.read.drift import (
     DriftFeature,
     read_drift_features,
     read_drift_runs,
+    read_feature_weeks,
     read_newest_checks,
 )
 from bist_pipeline.store.read.pages import read_episodes
@@ -22,6 +25,14 @@ from serving.pages.rendering import render
 _DAYS_SHOWN = 63
 _FEATURES_SHOWN = 10
 _EPISODES_SHOWN = 10
+_WEEKS_SHOWN = 26
+# What has to be looked at first stands first.
+_URGENCY = {
+    name: place
+    for place, name in enumerate(("OK", "INFO", "INSUFFICIENT_HISTORY", "AMBER", "RED", "ERROR", "BLOCK"))
+}
+# From so many times its usual distance on, a feature is drawn one shade darker.
+SHADES = (1.0, 1.5, 2.0, 3.0, 5.0)
 # Two weeks of all checks: every weekly one is among them.
 _ROWS = 100
 
@@ -35,6 +46,19 @@ class Unusual:
     record_times: float | None
 
 
+@dataclass(frozen=True)
+class HeatRow:
+    """One feature by week, oldest first: how many times its usual distance away, None where unmeasured."""
+
+    feature: DriftFeature
+    times: Sequence[float | None]
+
+    @property
+    def shades(self) -> list[int | None]:
+        """How dark each week is drawn, 0 the faintest."""
+        return [None if many is None else sum(many >= step for step in SHADES) for many in self.times]
+
+
 def show_drift(request: Request, engine: EngineOfApp) -> HTMLResponse:
     """Show the newest verdict, those before it, and the features that differ most."""
     with reading(engine) as connection:
@@ -45,6 +69,9 @@ def show_drift(request: Request, engine: EngineOfApp) -> HTMLResponse:
         features = read_drift_features(connection, source, newest.session) if newest else []
         checks = read_newest_checks(connection, source, until=newest.session, rows=_ROWS) if newest else []
         episodes = read_episodes(connection, source, limit=_EPISODES_SHOWN)
+        weeks = (
+            read_feature_weeks(connection, source, until=newest.session, weeks=_WEEKS_SHOWN) if newest else {}
+        )
     unusual = rank_features(features)[:_FEATURES_SHOWN]
     places = [value for each in unusual for value in (each.times, each.record_times or 0.0)]
     return render(
@@ -53,11 +80,14 @@ def show_drift(request: Request, engine: EngineOfApp) -> HTMLResponse:
         frame=frame,
         days=days[::-1],
         newest=newest,
-        checks=checks,
+        checks=sorted(checks, key=lambda check: _URGENCY.get(check.status, 0), reverse=True),
         episodes=episodes,
         features=unusual,
         checked=len(features),
         scale=build_scale(places, ticks=5),
+        weeks=list(weeks),
+        heat=build_heat_map(weeks),
+        shades=SHADES,
     )
 
 
@@ -65,11 +95,25 @@ def rank_features(features: list[DriftFeature]) -> list[Unusual]:
     """Order features by how many times their usual distance they are away; those unmeasured are left out."""
     found = [
         Unusual(
-            feature,
-            feature.distance / feature.typical,
-            feature.record / feature.typical if feature.record is not None else None,
+            feature, times, feature.record / feature.typical if feature.record and feature.typical else None
         )
         for feature in features
-        if feature.distance is not None and feature.typical
+        if (times := _times_usual(feature)) is not None
     ]
     return sorted(found, key=lambda each: each.times, reverse=True)
+
+
+def build_heat_map(weeks: Mapping[dt.date, list[DriftFeature]]) -> list[HeatRow]:
+    """Put the features that are the most unusual now side by side with what they were week by week."""
+    if not weeks:
+        return []
+    newest = list(weeks.values())[-1]
+    by_week = [{each.feature: _times_usual(each) for each in found} for found in weeks.values()]
+    shown = [unusual.found for unusual in rank_features(newest)[:_FEATURES_SHOWN]]
+    return [HeatRow(found, [week.get(found.feature) for week in by_week]) for found in shown]
+
+
+def _times_usual(feature: DriftFeature) -> float | None:
+    if feature.distance is None or not feature.typical:
+        return None
+    return feature.distance / feature.typical

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from bist_pipeline.store.read import PUBLISHED, Scorecard, read_scorecards
+from bist_pipeline.store.read import (
+    PUBLISHED,
+    Backtest,
+    RankingFigures,
+    Scorecard,
+    read_backtests,
+    read_scorecards,
+)
 from bist_pipeline.store.read.decisions import read_decision, read_decisions
 from bist_pipeline.store.read.pages import (
     JudgedSession,
@@ -19,6 +26,7 @@ from serving.pages.drawing import Scale, build_scale
 from serving.pages.frame import read_frame
 from serving.pages.rendering import render
 
+_BLEND, _RIVAL = "blend", "low_vol_126"
 _DECISIONS_SHOWN = 12
 _JUDGEMENTS_READ = 1040
 _RESULTS_SHOWN = 252
@@ -32,6 +40,16 @@ class Results:
     scale: Scale
 
 
+@dataclass(frozen=True)
+class Test:
+    """One backtest: the ranking that is published, the simple rule it has to beat, and the years it spans."""
+
+    about: Backtest
+    own: RankingFigures
+    rival: RankingFigures | None
+    years: Sequence[str]
+
+
 def show_model(request: Request, engine: EngineOfApp) -> HTMLResponse:
     """Show the model."""
     with reading(engine) as connection:
@@ -41,6 +59,7 @@ def show_model(request: Request, engine: EngineOfApp) -> HTMLResponse:
         judged = read_judged_sessions(connection, of.source, limit=_JUDGEMENTS_READ)
         decisions = read_decisions(connection, of.source, limit=_DECISIONS_SHOWN)
         decision = read_decision(connection, of)
+        tests = [_describe_test(found) for found in read_backtests(connection, of)]
     return render(
         request,
         "model.html",
@@ -48,6 +67,8 @@ def show_model(request: Request, engine: EngineOfApp) -> HTMLResponse:
         windows=_by_window(cards),
         ic_scale=build_scale([place for card in cards for place in (card.lower, card.upper)], ticks=4),
         results=_draw_results(judged),
+        tests=tests,
+        test_scale=build_scale(_ends_of(tests), ticks=4),
         decision=decision,
         decisions=decisions,
         links=request.app.state.links,
@@ -69,3 +90,18 @@ def _draw_results(judged: Sequence[JudgedSession]) -> Results | None:
     if not shown:
         return None
     return Results(shown, build_scale([one.rank_ic for one in shown if one.rank_ic is not None], ticks=4))
+
+
+def _describe_test(found: Backtest) -> Test:
+    by_name = {one.ranking: one for one in found.rankings}
+    rival = by_name.get(_RIVAL)
+    is_comparable = rival is not None and rival.lead_ic is not None
+    years = sorted({year for one in found.rankings for year in one.by_year})
+    return Test(found, by_name[_BLEND], rival if is_comparable else None, years)
+
+
+def _ends_of(tests: Sequence[Test]) -> list[float]:
+    ends = [
+        end for test in tests for one in test.about.rankings for end in (one.rank_ic_lower, one.rank_ic_upper)
+    ]
+    return [end for end in ends if end is not None]

@@ -53,8 +53,8 @@ def ready(request: Request) -> Ready:
     response_class=Response,
     responses={200: {"content": _AS_TEXT, "description": "Prometheus' text format"}},
 )
-async def show_metrics(request: Request) -> Response:
-    """Tell how many requests were answered, how fast, and how new the newest publication is."""
+def show_metrics(request: Request) -> Response:
+    """Tell how requests were answered, how new the newest batch is, what drift says, how the stages went."""
     found: metrics.Metrics = request.app.state.metrics
     return Response(found.render(), media_type=metrics.MEDIA_TYPE)
 

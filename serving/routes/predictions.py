@@ -14,9 +14,9 @@ from sqlalchemy import Engine
 
 from bist_pipeline.store import read
 from serving.answers.shares import History, PastPrediction, Prediction, Predictions, SymbolPrediction
-from serving.answers.trust import DriftState, Score
+from serving.answers.trust import DriftState, Score, Texts
 from serving.board import Board, Page, Share, Sort, build_board, header_of
-from serving.database import EngineOfApp, reading
+from serving.database import EngineOfApp, reading, require_database
 from serving.delivery import SnapshotOfApp, board_of, deliver, describe_answers
 from serving.parameters import (
     MAX_LIMIT,
@@ -152,7 +152,7 @@ def show_prediction(request: Request, snapshot: SnapshotOfApp, symbol: SymbolInP
 @router.get(
     "/{symbol}/history",
     summary="What was published for one share, and what became of it",
-    dependencies=[Depends(refuse_repeats)],
+    dependencies=[Depends(refuse_repeats), Depends(require_database)],
     **describe_answers(History, _CSV_PAST, _UNKNOWN_SYMBOL),
 )
 def show_history(
@@ -237,7 +237,8 @@ def _encode_share(snapshot: Snapshot, board: Board, share: Share) -> bytes:
 
 def describe_drift(run: read.DriftRun) -> DriftState:
     """Return one verdict with its first sentence."""
-    return DriftState(session=run.session, status=run.status, summary=run.summary.partition("\n")[0])
+    first = {"en": run.summary.en.partition("\n")[0], "tr": run.summary.tr.partition("\n")[0]}
+    return DriftState(session=run.session, status=run.status, summary=Texts(**first))
 
 
 def _not_published(published: Sequence[dt.date], session: dt.date | None) -> ProblemError:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from bist_pipeline.store import read
 from serving.answers.shares import PastReturn, TopReturns
-from serving.database import EngineOfApp, reading
+from serving.database import EngineOfApp, reading, require_database
 from serving.delivery import SnapshotOfApp, board_of, deliver, describe_answers
 from serving.parameters import MAX_LIMIT, Parameters, refuse_repeats
 from serving.tables import encode_table
@@ -48,7 +48,7 @@ class Wanted(Parameters):
 @router.get(
     _PATH,
     summary="Who gained most",
-    dependencies=[Depends(refuse_repeats)],
+    dependencies=[Depends(refuse_repeats), Depends(require_database)],
     **describe_answers(TopReturns, _CSV, {}),
 )
 def list_top_returns(

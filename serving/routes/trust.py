@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from bist_pipeline.store import read
 from serving.answers.trust import (
+    Backtest,
     Champion,
     Decision,
     Drift,
@@ -20,8 +21,9 @@ from serving.answers.trust import (
     Runs,
     Score,
     Scorecards,
+    Texts,
 )
-from serving.database import EngineOfApp, reading
+from serving.database import EngineOfApp, reading, require_database
 from serving.delivery import SnapshotOfApp, board_of, deliver, describe_answers
 from serving.parameters import Paged, refuse_parameters, refuse_repeats
 from serving.routes.predictions import describe_drift
@@ -37,11 +39,11 @@ _CSV_SCORES = (
 )
 _CSV_DECISIONS = (
     "decided_at,session,model_name,challenger_version,champion_version,promoted,reasons\r\n"
-    "2024-03-28T17:10:00Z,2024-03-28,bist-rank-63s,3,2,true,rank IC +0.115 beats the champion's +0.098\r\n"
+    "2024-03-28T17:10:00Z,2024-03-28,bist-rank-63s,3,2,true,No champion yet.\r\n"
 )
 _CSV_DRIFT = (
     "source,session,status,summary\r\n"
-    "files,2024-06-28,OK,limit_up_63 differs most: 2.4 times its usual distance\r\n"
+    "files,2024-06-28,OK,features: beta_252 differs most: 2.4 times its usual distance\r\n"
 )
 _CSV_RUNS = (
     "run_id,source,session,rows,data_hash,model_name,model_version,code_version,rank_ic,finished_at,published_at\r\n"
@@ -88,6 +90,7 @@ def show_champion(request: Request, snapshot: SnapshotOfApp) -> Response:
         rank_ic=model.rank_ic,
         decision=None if snapshot.decision is None else Decision.model_validate(snapshot.decision),
         decisions=decisions,
+        backtests=[Backtest.model_validate(each) for each in snapshot.backtests],
     )
     return deliver(
         request,
@@ -100,7 +103,7 @@ def show_champion(request: Request, snapshot: SnapshotOfApp) -> Response:
 @router.get(
     "/drift",
     summary="Whether the market is still the one the model knows",
-    dependencies=[Depends(refuse_repeats)],
+    dependencies=[Depends(refuse_repeats), Depends(require_database)],
     **describe_answers(Drift, _CSV_DRIFT, {}),
 )
 def show_drift(
@@ -127,7 +130,7 @@ def show_drift(
 @router.get(
     "/runs",
     summary="The runs behind the publications",
-    dependencies=[Depends(refuse_repeats)],
+    dependencies=[Depends(refuse_repeats), Depends(require_database)],
     **describe_answers(Runs, _CSV_RUNS, {}),
 )
 def list_runs(
@@ -174,6 +177,6 @@ def _describe_check(check: read.DriftCheck) -> DriftCheck:
         statistic=check.statistic,
         p_value=check.p_value,
         threshold=check.threshold,
-        action=check.action,
-        message=check.message,
+        action=Texts.model_validate(check.action),
+        message=Texts.model_validate(check.message),
     )

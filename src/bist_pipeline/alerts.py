@@ -23,7 +23,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Alert:
-    """One message: which market and check, how urgent, why, since when, and what to do."""
+    """One message: which market and check, how urgent, why, since when, and what to do.
+
+    `turkish` says cause and runbook once more, where whoever alerts knows the words.
+    """
 
     source: str
     check: str
@@ -32,6 +35,7 @@ class Alert:
     since: str
     cause: str
     runbook: str
+    turkish: str = ""
 
     @property
     def subject(self) -> str:
@@ -41,7 +45,8 @@ class Alert:
     @property
     def text(self) -> str:
         """Why, and what to do."""
-        return f"{self.subject}\n\n{self.cause}\n\nWhat to do: {self.runbook}\n"
+        english = f"{self.subject}\n\n{self.cause}\n\nWhat to do: {self.runbook}\n"
+        return f"{english}\n{self.turkish}\n" if self.turkish else english
 
 
 def send(alert: Alert, settings: AlertSettings) -> list[str]:

@@ -10,9 +10,17 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import logging.config
+import sys
 from typing import Any
 
 _OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+_BOUND: dict[str, Any] = {}
+
+
+def bind(**fields: Any) -> None:
+    """Put fields, such as `run_id` and `session`, on every line that this process logs from here on."""
+    _BOUND.update(fields)
 
 
 class JsonFormatter(logging.Formatter):
@@ -25,6 +33,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
+            **_BOUND,
         }
         line |= {key: value for key, value in vars(record).items() if key not in _OF_EVERY_RECORD}
         if record.exc_info:
@@ -47,4 +56,13 @@ def log_config(*, as_json: bool) -> dict[str, Any]:
         "formatters": {"line": {"()": JsonFormatter} if as_json else text},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"level": "INFO", "handlers": ["stderr"]},
+        # It names each of its parts whenever it is loaded.
+        "loggers": {"alembic.runtime.plugins": {"level": "WARNING"}},
     }
+
+
+def log_as_json() -> None:
+    """Let everything that this process has to say be one JSON object a line, warnings and crashes too."""
+    logging.config.dictConfig(log_config(as_json=True))
+    logging.captureWarnings(capture=True)
+    sys.excepthook = lambda *crash: logging.getLogger("bist").critical("crashed", exc_info=crash)

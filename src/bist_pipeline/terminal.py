@@ -67,7 +67,7 @@ def closing_lines(publication: Publication, drift: str | None, reasons: Sequence
     return [
         f"Champion  {model.name} version {model.version}, {skill}",
         f"Drift     {drift or 'not checked for this session'}",
-        f"Next      {bist} serve        REST, described at http://127.0.0.1:8000/docs",
+        f"Next      {bist} serve        pages at http://127.0.0.1:8000/, REST described at /docs",
         "          curl '127.0.0.1:8000/api/v1/predictions?limit=10'",
         f"          {bist} run --source files --source-path prices.parquet",
     ]

@@ -23,10 +23,12 @@ from bist_pipeline.store.write import (
     History,
     Run,
     publish,
+    write_backtest,
     write_decision,
     write_securities,
     write_sessions,
 )
+from bist_pipeline.wording import Wording
 
 TODAY = dt.datetime.now(dt.UTC).date()
 DAYS = [TODAY + dt.timedelta(days=n) for n in range(-330, 120)]
@@ -39,6 +41,14 @@ WINDOWS = (5, 21, 63, 126, 252)
 SECTORS = ("Basic Materials", "Energy", "Financial Services", "Industrials", "Technology")
 KNOWN = {"THYAO": "Türk Hava Yolları", "ISCTR": "Türkiye İş Bankası", "SISE": "Şişecam"}
 ILLIQUID = "SISE"
+LABELS = {
+    "vol_126": Wording("Volatility over 126 sessions", "126 seanslık oynaklık"),
+    "mom_21": Wording("Return over 21 sessions", "21 seanslık getiri"),
+    "beta_252": None,
+}
+# Mean rank correlations of a training's test, and of a backtest.
+GATED = {"blend": 0.131, "low_vol_126": 0.09}
+TESTED = {"blend": 0.136, "lightgbm": 0.127, "ridge": 0.126, "low_vol_126": 0.124, "random": -0.007}
 MODEL = {"model_name": "bist-rank-63s", "model_version": "4"}
 
 
@@ -66,7 +76,10 @@ def fill(engine: Engine, *, newest: dt.date = NEWEST, source: str = "files") -> 
             _judge(engine, source, session, symbols)
     if source != "snapshot":
         _write_scorecards(engine, source, newest)
-    write_decision(engine, _decision(source, newest))
+    tested = source != "snapshot"
+    write_decision(engine, _decision(source, newest), figures=make_figures(GATED) if tested else ())
+    if tested:
+        write_backtest(engine, source, newest, make_figures(TESTED))
     days = [newest - dt.timedelta(days=age) for age in range(DRIFT_DAYS)]
     verdicts = dict.fromkeys(days, "OK") | {days[12]: "AMBER"}
     # What stopped the ranks after a stale batch.
@@ -76,6 +89,42 @@ def fill(engine: Engine, *, newest: dt.date = NEWEST, source: str = "files") -> 
 def expected(symbol: str, session: dt.date) -> float:
     """The excess that is predicted for a share: THYAO is always on top."""
     return 0.0731 if symbol == "THYAO" else _chance(symbol, session).uniform(-0.07, 0.07)
+
+
+def make_figures(rankings: Mapping[str, float]) -> list[dict[str, object]]:
+    """Rows of `backtests` for rankings with these rank correlations."""
+    shared = {
+        "horizon_sessions": HORIZON,
+        "first_session": NEWEST - dt.timedelta(days=900),
+        "last_session": NEWEST - dt.timedelta(days=90),
+        "folds": 9,
+        "dates": 112,
+        "symbols": 120,
+        "independent": 8.9,
+        "nw_t": 5.9,
+        "ic_positive": 0.93,
+        "top20_quarter": 0.041,
+        "top20_net_quarter": 0.036,
+    }
+    return [
+        {
+            **shared,
+            "ranking": ranking,
+            "rank_ic": ic,
+            "rank_ic_lower": ic - 0.042,
+            "rank_ic_upper": ic + 0.042,
+            "spread_quarter": ic * 0.8,
+            "spread_lower": ic * 0.8 - 0.05,
+            "spread_upper": ic * 0.8 + 0.05,
+            "coverage": 0.797 if ranking == "blend" else None,
+            "r2": 0.004 if ranking == "blend" else None,
+            "lead_ic": None if ranking == "blend" else rankings["blend"] - ic,
+            "lead_lower": None if ranking == "blend" else rankings["blend"] - ic - 0.014,
+            "lead_upper": None if ranking == "blend" else rankings["blend"] - ic + 0.014,
+            "by_year": {"2022": ic + 0.005, "2023": ic - 0.04},
+        }
+        for ranking, ic in rankings.items()
+    ]
 
 
 def _chance(*seed: object) -> np.random.Generator:
@@ -198,7 +247,10 @@ def _decision(source: str, session: dt.date) -> dict[str, object]:
         "challenger_version": MODEL["model_version"],
         "champion_version": "3",
         "promoted": True,
-        "reasons": "Not worse than the champion: rank IC 0.131 against 0.116.\nBetter than random.",
+        "reasons": Wording(
+            "Not worse than the champion: rank IC 0.131 against 0.116.\nBetter than random.",
+            "Kullanımdaki modelden kötü değil: sıra IC'si 0,131; onunki 0,116.\nRastgele sıralamadan iyi.",
+        ),
     }
 
 
@@ -206,20 +258,41 @@ def _write_drift(engine: Engine, source: str, verdicts: Mapping[dt.date, str]) -
     about = {"source": source, "model_version": MODEL["model_version"]}
     checked = {**about, "checked_at": dt.datetime.now(dt.UTC)}
     reference = {"reference_first": TODAY - dt.timedelta(days=900), "reference_last": TODAY}
-    said = {"summary": "features: vol_126 differs most: 1.4 times its usual distance.", **reference}
-    check = {"check_name": "features", "message": "vol_126 differs most.", "p_value": 0.4, "action": ""}
-    told = {"check_name": "features", "cause": "mom_21 moved.", "urgency": "", "runbook": "Look at it."}
-    shape = {"median_then": 0.021, "median_now": 0.034, "missing_then": 0.0, "missing_now": 0.02}
-    features = [
-        {"source": source, "feature": name, "distance": 0.1 * times, "typical": 0.1, "record": 0.3, **shape}
-        for name, times in (("vol_126", 1.4), ("mom_21", 3.4), ("beta_252", 0.8))
-    ]
+    summary = Wording(
+        "features: vol_126 differs most: 1.4 times its usual distance.",
+        "Özellikler: en çok ayrılan vol_126, uzaklığı olağanın 1,4 katı.",
+    )
+    said = {"summary": summary, **reference}
+    message = Wording(
+        "vol_126 differs most. A quiet market shows as much in 4 of 10 checks.",
+        "En çok ayrılan: vol_126. Sakin bir piyasa bunu 10 denetimin 4 tanesinde gösterir.",
+    )
+    check = {"check_name": "features", "message": message, "p_value": 0.4, "action": Wording("none", "yok")}
+    told = {
+        "check_name": "features",
+        "cause": Wording("mom_21 moved.", "mom_21 oynadı."),
+        "urgency": Wording("this week", "bu hafta"),
+        "runbook": Wording("Look at it.", "Bakın."),
+    }
+    newest = max(verdicts)
     with begin(engine) as connection:
         for day, status in verdicts.items():
             when = {"session": day, "status": status}
             connection.execute(insert(drift_runs), [{**checked, **said, **when}])
             connection.execute(insert(drift_checks), [{**checked, **check, **when}])
-            connection.execute(insert(drift_features), [{**each, "session": day} for each in features])
+            features = [{**each, "source": source, "session": day} for each in _features(newest - day)]
+            connection.execute(insert(drift_features), features)
             if status != "OK":
                 episode = {"status": status, "opened_on": day, "last_seen": day, "closed_on": None}
                 connection.execute(insert(drift_episodes), [{**about, **told, **episode}])
+
+
+def _features(age: dt.timedelta) -> list[dict[str, object]]:
+    """Three features: one that drifts, one that does not, one that an older version left without words."""
+    shape = {"median_then": 0.021, "median_now": 0.034, "missing_then": 0.0, "missing_now": 0.02}
+    measured = {"typical": 0.1, "record": 0.3, **shape}
+    times = {"vol_126": 1.4, "mom_21": 3.4 - 0.1 * age.days, "beta_252": 0.8}
+    return [
+        {"feature": name, "label": LABELS[name], "distance": 0.1 * many, **measured}
+        for name, many in times.items()
+    ]

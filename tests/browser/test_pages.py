@@ -164,12 +164,43 @@ def test_drift_and_model_say_what_is_known(visit):
     assert page.locator(".timeline rect").count() == 30
     assert page.locator(".timeline rect.amber").count() == 1
     assert reader.reads("in 4 of 10 checks")
-    assert reader.reads("mom_21 beyond its record")
+    assert reader.reads("Return over 21 sessions mom_21 beyond its record")
+    assert page.locator(".heat tbody tr").count() == 3
+    assert page.locator(".heat tr:has-text('mom_21') svg rect").count() == 26
+    assert page.locator(".heat tr:has-text('mom_21') svg rect").last.get_attribute("class") == "shade4"
 
     page = reader.open("/model")
     assert reader.reads("Not worse than the champion")
-    assert page.locator("tr.own").inner_text().startswith("the published ranks")
+    assert page.locator("tr.own").first.inner_text().startswith("the published ranks")
     assert page.get_attribute("a:has-text('MLflow')", "href") == "http://127.0.0.1:5000"
+
+
+def test_tests_on_the_past_are_compared_with_the_simplest_rule_and_promise_nothing(visit):
+    reader = visit("fresh")
+    page = reader.open("/model")
+    tests = page.locator("section[aria-labelledby=backtests]")
+
+    assert "history, not a promise" in tests.inner_text()
+    # The training's two rankings, and the backtest's five.
+    assert tests.locator("table.tests tbody tr").count() == 2 + 5
+    assert tests.locator("table.tests .interval .band").count() == 2 + 5
+    assert reader.reads("The model beat the simplest rule, calmest shares first, by 0.041")
+    assert reader.reads("did almost as well: the model leads it by 0.012")
+    assert reader.reads("112 dates in 9 stretches")
+    tests.locator("summary").last.click()
+    assert tests.locator("details[open] tbody tr").first.inner_text().split()[-2:] == ["+0.141", "+0.096"]
+
+
+def test_what_checks_and_decisions_say_is_in_the_readers_language(visit):
+    reader = visit("fresh", locale="tr-TR")
+    for path, said in {
+        "/drift": ("10 denetimin 4 tanesinde", "mom_21 oynadı.", "21 seanslık getiri", "3,4×"),
+        "/model": ("Kullanımdaki modelden kötü değil: sıra IC'si 0,131", "Rastgele sıralamadan iyi."),
+    }.items():
+        page = reader.open(path)
+        text = page.locator("main").inner_text()
+        assert [words for words in said if words not in text] == []
+        assert page.locator("main [lang=en]").count() == 0
 
 
 def test_past_gains_stand_apart_from_the_forecast(visit):

@@ -12,7 +12,8 @@ import pytest
 
 from bist_pipeline.config import FaultName, SyntheticSettings
 from bist_pipeline.contracts import KEY
-from bist_pipeline.drift.data_quality import QualityReport, check_session
+from bist_pipeline.drift.data_quality import check_session
+from bist_pipeline.drift.findings import QualityReport
 from bist_pipeline.drift.status import Status
 from bist_pipeline.market.cleaning import clean
 from bist_pipeline.market.limits import NARROW_LIMIT

@@ -9,10 +9,13 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import select
 
 from bist_pipeline.config import Settings, load_settings
-from bist_pipeline.errors import MissingDataError
+from bist_pipeline.errors import DatabaseUnavailableError, MissingDataError
 from bist_pipeline.stages.backtest import plan_folds, run_fold, summarise
+from bist_pipeline.store.engine import connect, open_engine
+from bist_pipeline.store.schema import backtests
 from tests.command_line import SESSION, SMALL, Bist
 
 pytestmark = pytest.mark.slow
@@ -40,6 +43,12 @@ def tested(home, small_prices_file):
     result = bist("backtest", "--first", FIRST, "--last", LAST, "--json")
     assert result.exit_code == 0, result.output
     return bist, json.loads(result.stdout)
+
+
+def stored(home):
+    """What the page about the model reads."""
+    with connect(open_engine(f"sqlite:///{home}/bist.db")) as connection:
+        return connection.execute(select(backtests)).mappings().all()
 
 
 def test_one_command_on_a_file_and_an_empty_home_gives_every_figure(tested):
@@ -72,6 +81,16 @@ def test_the_report_and_its_figures_are_in_the_lake(tested):
     assert facts["models"] == said["models"]
     assert len(facts["curves"]["sessions"]) == said["dates"]
     assert [fold["number"] for fold in facts["folds"]] == list(range(1, len(facts["folds"]) + 1))
+
+
+def test_the_page_about_the_model_has_its_figures(tested):
+    bist, said = tested
+    rows = stored(bist.home)
+    assert {row["ranking"] for row in rows} == MODELS
+    for row in rows:
+        assert (row["origin"], row["session"]) == ("backtest", SESSION)
+        assert (row["dates"], row["symbols"]) == (said["dates"], said["symbols"])
+        assert row["rank_ic"] == said["models"][row["ranking"]]["rank_ic"]
 
 
 def test_mlflow_has_the_run_with_its_data_figures_and_report(tested):
@@ -108,6 +127,13 @@ def test_folds_as_separate_tasks_in_any_order_give_the_same(tested, tmp_path):
     run_fold(settings, SESSION, folds[0])
     run_fold(settings, SESSION, folds[0])  # as a retry does
     assert summarise(settings, SESSION, folds).details["models"] == said["models"]
+    assert len(stored(settings.home)) == len(MODELS), "it replaces what was shown before"
+
+    gone = settings.model_copy(update={"database_url": "mysql+mysqldb://bist@127.0.0.1:9/bist"})
+    with pytest.raises(
+        DatabaseUnavailableError, match=r"The report is complete without it: .*reports/backtest"
+    ):
+        summarise(gone, SESSION, folds)
 
 
 def test_what_is_served_and_its_lake_stay_as_they_are(bist, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -131,6 +132,16 @@ def test_a_database_of_an_unknown_kind_is_a_setting_to_correct(bist):
     assert_refused(
         bist("run", "--json", "--database-url", "oracle://x/y"), "ConfigError", "BIST_DATABASE_URL"
     )
+
+
+def test_a_port_in_use_starts_no_api(bist):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = bist("serve", "--port", str(port))
+
+    assert result.exit_code == 1
+    assert f"port {port} of 127.0.0.1: Address already in use" in result.stderr
+    assert f"bist serve --port {port + 1}" in result.stderr
 
 
 def test_an_unreachable_mlflow_server_publishes_nothing(bist):

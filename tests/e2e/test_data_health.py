@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 from bist_pipeline.config import Settings
 from bist_pipeline.lake import open_lake
 from bist_pipeline.store.engine import begin, connect, open_engine
-from bist_pipeline.store.schema import data_health
+from bist_pipeline.store.schema import data_health, drift_runs
 from tests.command_line import SESSION
 
 LAST = str(SESSION)
@@ -84,6 +84,13 @@ def test_a_blocked_session_has_its_report_too(bist, tmp_path):
     assert row["report"] in said["message"]
     assert 'class="chip BLOCK"' in Path(row["report"]).read_text()
     assert (row["status"], row["traded"]) == ("BLOCK", 0)
+    drift = Path(row["report"].replace("/health/", "/drift/"))
+    assert str(drift) in said["message"]
+    assert "İlgili hisseler" in drift.read_text(encoding="utf-8")
+    with connect(open_engine(f"sqlite:///{bist.home}/bist.db")) as connection:
+        (verdict,) = connection.execute(select(drift_runs).filter_by(session=SESSION)).mappings()
+    assert (verdict["status"], verdict["reference_last"]) == ("BLOCK", None)
+    assert verdict["summary"].tr.startswith("Veri kalitesi: ")
 
 
 def test_rows_that_were_refused_are_kept_and_reported(bist, tmp_path):

@@ -1,21 +1,29 @@
 """Drift through the real command line: what is broken holds the scores, and a person can release them."""
 
+import datetime as dt
 import json
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from bist_pipeline.calendar import bist_calendar
-from bist_pipeline.config import Settings
+from bist_pipeline.cli.drift import simulation_lines
+from bist_pipeline.config import Settings, SyntheticSettings
+from bist_pipeline.drift.status import Status
 from bist_pipeline.lake import open_lake
+from bist_pipeline.sources.synthetic import SyntheticSource
+from bist_pipeline.stages.hold import judge_break
 from bist_pipeline.stages.provenance import pin_inputs, write_origins
 from bist_pipeline.store.drift import read_checks, read_requests
 from bist_pipeline.store.engine import connect, open_engine
+from bist_pipeline.tracking import Registry
 from tests.command_line import SESSION
 
 DAY = ("--session", str(SESSION))
+LAST_GOOD = bist_calendar().offset(SESSION, -1)
 
 
 def said(result) -> dict:
@@ -69,6 +77,11 @@ def test_a_red_break_holds_scoring_until_a_person_releases_the_session(bist):
     held = refused(bist("score", *DAY, "--json"))
     assert (held["error"], bist.published()) == ("ScoringHeldError", before)
     assert f"bist drift release {SESSION}" in held["next"]
+    report = bist.home / f"lake/reports/drift/{SESSION}.html"
+    assert str(report) in held["message"]
+    told = report.read_text(encoding="utf-8")
+    assert "Puanlamadan önce durduruldu" in told
+    assert f"The ranks of {SESSION}." in told
 
     released = said(bist("drift", "release", str(SESSION), "--reason", "merger", "--json"))
     assert (released["released"], released["reason"]) == (True, "merger")
@@ -78,10 +91,54 @@ def test_a_red_break_holds_scoring_until_a_person_releases_the_session(bist):
     assert said(bist("drift", *DAY, "--json"))["status"] == "RED"
 
 
+def test_a_unit_change_that_lasts_is_held_every_day_until_a_person_releases_it(bist, tmp_path):
+    days = [bist_calendar().offset(SESSION, n) for n in range(1, 7)]
+    market = SyntheticSettings(
+        symbols=60, first_session=dt.date(2021, 1, 4), fault="unit_change_x10", fault_from=days[0]
+    )
+    feed = replace(bist, prices=tmp_path / "faulty.parquet")
+    prices = SyntheticSource(market).fetch(days[-1], bist_calendar()).prices
+    prices.rename(columns={"session": "date"}).to_parquet(feed.prices)
+    before = feed.published()
+    assert feed("ingest", "--session", str(days[-1])).exit_code == 0
+
+    for day in days[:5]:
+        held = refused(feed("check", "--session", str(day), "--json"))
+        assert (held["error"], feed.published()) == ("DataQualityError", before)
+        assert f"bist drift release {day}" in held["next"]
+
+    said(feed("drift", "release", str(days[4]), "--reason", "new lira", "--json"))
+    for stage in ("check", "features", "score"):
+        result = feed(stage, "--session", str(days[4]))
+        assert result.exit_code == 0, result.output
+    assert feed.published() != before
+    assert feed("check", "--session", str(days[5])).exit_code == 0
+
+
+def test_what_is_held_is_no_yardstick_for_the_next_session(bist):
+    shuffle_features(bist)
+    refused(bist("score", *DAY, "--json"))
+    lake, later = lake_of(bist), bist_calendar().offset(SESSION, 1)
+    good, held = (lake.read("features", since=day, until=day) for day in (LAST_GOOD, SESSION))
+    settings = Settings(home=bist.home, source="files")
+    champion = Registry(settings).champion()
+
+    def judge_next(rows):
+        held_columns = lake.require("features").columns
+        stamped = rows.assign(session=pd.Timestamp(later)).astype(held_columns)
+        lake.write("features", stamped, covers=(later, later))
+        return judge_break(settings, later, champion)[0]
+
+    assert judge_next(held).status is Status.RED
+    passed = judge_next(good)
+    assert passed.status is Status.OK
+    assert "the last good session, 2 before" in str(passed.message)
+
+
 def test_only_what_is_held_can_be_released(bist):
     answer = refused(bist("drift", "release", str(SESSION), "--reason", "why not", "--json"))
 
-    assert "No break holds" in answer["message"]
+    assert "Nothing holds" in answer["message"]
 
 
 @pytest.mark.parametrize(
@@ -157,4 +214,10 @@ def test_a_fault_is_shown_day_by_day(bist):
     )
     assert [check["status"] for check in broken["checks"]] == ["BLOCK"]
     assert [episode["check_name"] for episode in simulated["episodes"]] == ["data_quality"]
+    first = {"session": broken["session"], "day": 1, "check": "data_quality", "status": "BLOCK"}
+    assert simulated["first_alarm"] == first
+    written = "\n".join(simulation_lines(simulated))
+    headline = f"{broken['session']}  fault: missing_column, NOT SCORED"
+    assert f"{headline}\n  BLOCK  data_quality: Missing, or" in written
+    assert "Found on day 1 of the fault: data_quality, BLOCK." in written
     assert pd.Timestamp(broken["session"]) > pd.Timestamp(sound["session"])

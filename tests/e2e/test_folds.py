@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 
+import numpy as np
 import pytest
 
+from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import load_settings
 from bist_pipeline.errors import MissingDataError
-from bist_pipeline.stages.folds import plan_folds, run_fold
+from bist_pipeline.stages.folds import plan_folds, read_scores, run_fold
 from bist_pipeline.stages.train import train
 from bist_pipeline.tracking import Registry
 from tests.command_line import SESSION
@@ -34,6 +37,10 @@ def test_folds_run_one_by_one_come_to_the_figures_of_a_training_in_one_piece(set
     apart = train(settings, SESSION, folds=plan)
 
     assert apart.details == pytest.approx(whole.details)
+    scores = read_scores(settings, plan)
+    since = bist_calendar().between(dt.date.fromisoformat(plan[0]["test_first"]), SESSION)
+    assert np.unique(scores["session"]).astype("datetime64[D]").tolist() == since.tolist()
+    assert scores["tradable"].all()
 
 
 def test_a_fold_that_was_not_run_stops_the_training_and_the_champion_stays(settings):

@@ -233,7 +233,7 @@ def test_a_rollback_that_failed_half_way_says_what_is_left_and_is_completed_by_a
     assert "are published, but version 1 is still champion" in said["message"]
 
     assert ask(own, "rollback")["replaced_version"] == "1"
-    assert len(rows(own, "model_decisions", reasons="Rolled back")) == 1
+    assert len(rows(own, "model_decisions", reasons='{"en": "Rolled back')) == 1
 
 
 @pytest.mark.parametrize("to", ["77", "x"])

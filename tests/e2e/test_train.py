@@ -9,7 +9,7 @@ from sqlalchemy import select
 from bist_pipeline.config import Settings
 from bist_pipeline.errors import ModelError
 from bist_pipeline.store.engine import connect, open_engine
-from bist_pipeline.store.schema import model_decisions
+from bist_pipeline.store.schema import backtests, model_decisions
 from bist_pipeline.tracking import Registry
 from tests.command_line import SESSION
 
@@ -29,10 +29,26 @@ def test_the_first_decision_says_what_the_model_proved(bist):
     (first,) = decisions(bist)
 
     assert first["promoted"]
-    reasons = first["reasons"].splitlines()
+    reasons = first["reasons"].en.splitlines()
     assert reasons[0] == "No champion yet."
     assert "better than random" in reasons[1].lower() or "Skill unproven" in reasons[1]
     assert "ow volatility: rank IC" in reasons[2]
+
+
+def test_the_figures_that_a_decision_rests_on_are_stored_with_it(bist):
+    (decision,) = decisions(bist)
+    with connect(open_engine(f"sqlite:///{bist.home}/bist.db")) as connection:
+        rows = connection.execute(select(backtests)).mappings().all()
+
+    figures = {row["ranking"]: row for row in rows}
+    assert set(figures) == {"blend", "low_vol_126"}
+    assert figures["blend"]["rank_ic"] == pytest.approx(champion(bist).rank_ic)
+    assert f"against {figures['low_vol_126']['rank_ic']:.4f}" in decision["reasons"].en
+    for row in rows:
+        assert (row["origin"], row["model_version"]) == ("training", decision["challenger_version"])
+        assert (row["session"], row["computed_at"]) == (SESSION, decision["decided_at"])
+        assert row["first_session"] < row["last_session"] < SESSION
+        assert row["folds"] > 0
 
 
 def test_another_recipe_is_compared_with_the_champions_on_the_same_rows(bist):
@@ -46,7 +62,7 @@ def test_another_recipe_is_compared_with_the_champions_on_the_same_rows(bist):
     assert second["challenger_version"] == said["model_version"] == "2"
     # Rows, folds and seeds are those the champion was registered with, so its figure must come out again.
     figures = f"rank IC {said['rank_ic']:.4f} against the champion's {before.rank_ic:.4f} on the same rows"
-    assert figures in second["reasons"]
+    assert figures in second["reasons"].en
     assert champion(bist).version == ("2" if second["promoted"] else "1")
 
 

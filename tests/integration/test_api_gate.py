@@ -1,5 +1,6 @@
 """What every request passes first: names, limits, API keys; and the headers every answer leaves with."""
 
+import asyncio
 import hashlib
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ from bist_pipeline.config import ServingSettings, Settings
 from bist_pipeline.errors import ConfigError
 from serving import shelf
 from serving.app import create_app
-from serving.gate import MAX_ADDRESS_CHARACTERS, MAX_BODY_BYTES
+from serving.gate import MAX_ADDRESS_CHARACTERS, MAX_BODY_BYTES, Gate
 from serving.problem_texts import PROBLEMS
 from serving.secrets import check_secrets
 from tests.api_client import problem_of
@@ -118,6 +119,19 @@ def test_in_production_sample_keys_are_refused():
     serving = ServingSettings(environment="production", api_keys=keys)
     with pytest.raises(ConfigError, match="The API key of anna is a sample"):
         check_secrets(Settings(database_url="sqlite://", serving=serving))
+
+
+def test_a_client_that_hangs_up_before_its_answer_is_counted_as_such():
+    async def send_nothing(scope, receive, send):  # as an application does whose reader has gone
+        pass
+
+    app = create_app(Settings(database_url="sqlite://"))
+    gate = Gate(send_nothing, settings=ServingSettings(), metrics=app.state.metrics)
+    scope = {"type": "http", "path": "/", "query_string": b"", "headers": [(b"host", b"localhost")]}
+    asyncio.run(gate(scope, None, None))
+
+    counted = [line for line in app.state.metrics.render().decode().splitlines() if "requests_total{" in line]
+    assert counted == ['bist_requests_total{route="other",status="499"} 1.0']
 
 
 def test_finished_answers_never_fill_the_memory(monkeypatch):

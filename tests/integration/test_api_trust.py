@@ -15,9 +15,11 @@ from serving.app import create_app
 from tests.api_client import Api, problem_of, serve
 from tests.browser.invented_batch import (
     DRIFT_DAYS,
+    GATED,
     HORIZON,
     NEWEST,
     SECTORS,
+    TESTED,
     create_tables,
     expected,
     fill,
@@ -101,7 +103,10 @@ def test_one_share_comes_with_all_that_tells_how_far_to_trust_it(api):
     assert found["drift"] == {
         "session": str(NEWEST),
         "status": "OK",
-        "summary": "features: vol_126 differs most: 1.4 times its usual distance.",
+        "summary": {
+            "en": "features: vol_126 differs most: 1.4 times its usual distance.",
+            "tr": "Özellikler: en çok ayrılan vol_126, uzaklığı olağanın 1,4 katı.",
+        },
     }
 
 
@@ -135,14 +140,33 @@ def test_drift_tells_the_newest_verdict_its_checks_and_the_days_before(api):
     newest = found["newest"]
     assert (newest["session"], newest["status"]) == (str(NEWEST), "OK")
     assert [check["check"] for check in newest["checks"]] == ["features"]
+    assert newest["checks"][0]["message"]["tr"].startswith("En çok ayrılan: vol_126.")
+    assert newest["checks"][0]["action"] == {"en": "none", "tr": "yok"}
     assert [each["feature"] for each in newest["features"]] == ["mom_21", "vol_126", "beta_252"]
+    called = [each["label"] and each["label"]["tr"] for each in newest["features"]]
+    assert called == ["21 seanslık getiri", "126 seanslık oynaklık", None]
+    table = rows_of(api.get("/api/v1/drift", headers=IS_TABLE).text)
+    assert table[0]["summary"] == newest["summary"]["en"]
 
 
 def test_the_champion_comes_with_the_decision_that_took_it_into_use(api):
     found = api.get("/api/v1/models/champion").json()
     assert (found["name"], found["version"], found["rank_ic"]) == ("bist-rank-63s", "4", 0.131)
     assert found["decision"]["promoted"] is True
-    assert len(found["decision"]["reasons"]) == 2
+    assert [reason["tr"] for reason in found["decision"]["reasons"]] == [
+        "Kullanımdaki modelden kötü değil: sıra IC'si 0,131; onunki 0,116.",
+        "Rastgele sıralamadan iyi.",
+    ]
+
+
+def test_the_champion_comes_with_how_it_did_on_the_past(api):
+    training, backtest = api.get("/api/v1/models/champion").json()["backtests"]
+    assert (training["origin"], training["model_version"]) == ("training", "4")
+    assert {one["ranking"]: one["rank_ic"] for one in training["rankings"]} == GATED
+    assert (backtest["origin"], backtest["model_version"], backtest["dates"]) == ("backtest", "", 112)
+    assert [one["ranking"] for one in backtest["rankings"]] == sorted(TESTED, key=TESTED.get, reverse=True)
+    rival = next(one for one in backtest["rankings"] if one["ranking"] == "low_vol_126")
+    assert rival["lead_lower"] < 0 < rival["lead_ic"] == TESTED["blend"] - TESTED["low_vol_126"]
 
 
 def test_runs_are_paged_back_in_time(api):
@@ -175,6 +199,7 @@ def test_monitoring_reads_requests_by_route_and_what_is_published(api):
         "bist_database_up 1.0",
         "bist_published_shares 120.0",
         "bist_published_age_sessions 0.0",
+        'bist_drift_status{status="OK"} 1.0',
     ):
         assert [line for line in lines if line.startswith(start)], start
     assert "/no/such/path" not in found.text

@@ -1,45 +1,61 @@
-"""Backup and restore, as the scripts do it, on a real MySQL; only the containers are played by folders."""
+"""Backup and restore, as the scripts do it, on real servers; only the containers are played by folders."""
 
 from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 
-from tests.database_servers import run_mysql
+from bist_pipeline.store.engine import connect, open_engine
+from bist_pipeline.store.migrate import current_revision, downgrade, upgrade
+from bist_pipeline.store.schema import REVISION
+from tests.publishing import publish_score, published
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.integration
 
-# `compose exec -T SERVICE …` runs here, with the places of the containers below one folder.
 NAMES = ("bist", "airflow", "mlflow")
 AGAIN = ("DROP DATABASE IF EXISTS", "CREATE DATABASE")
+# `compose exec -T SERVICE …` runs here, the containers' places below one folder; of `init`, the migrations.
 COMPOSE = """#!/usr/bin/env bash
 set -eu
 PATH={folder}/bin:$PATH
 export MYSQL_ROOT_PASSWORD=
-[ "$1" = exec ] || {{ echo "$*" >>{folder}/calls; exit 0; }}
+[ "$1" = exec ] || echo "$*" >>{folder}/calls
+if [ "$*" = "run --rm init" ] && [ -e {folder}/has_schema ]; then exec {bist} db upgrade; fi
+[ "$1" = exec ] || exit 0
 shift 3
 args=("$@")
 args=("${{args[@]//\\/var\\/lib\\/bist/{folder}\\/lake}}")
 args=("${{args[@]//\\/var\\/lib\\/mlflow/{folder}\\/models}}")
 exec "${{args[@]}}"
 """
+# Options that come later win: the scripts know one address only.
 CLIENT = """#!/bin/sh
-libraries={tree}/usr/lib/x86_64-linux-gnu
-exec "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries:{tree}/usr/lib/mysql/private" \\
-    {tree}/usr/bin/{program} --no-defaults --protocol=tcp --port={port} "$@"
+exec {program} --no-defaults --protocol=tcp "$@" --host={host} --port={port}
 """
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with run_mysql() as url:
-        yield url
+@pytest.fixture(params=["mariadb", "mysql"])
+def server(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+def client(server: str, name: str) -> str:
+    """Command of the server's own client: MariaDB's is installed, MySQL's is unpacked with its C library."""
+    with create_engine(server).connect() as connection:
+        if "MariaDB" in connection.execute(text("SELECT VERSION()")).scalar_one():
+            return {"mysql": "mariadb", "mysqldump": "mariadb-dump"}[name]
+    tree = subprocess.check_output([ROOT / "scripts/get_mysql.sh"], text=True).strip()
+    libraries = f"{tree}/usr/lib/x86_64-linux-gnu"
+    loader = f"{libraries}/ld-linux-x86-64.so.2 --library-path {libraries}:{tree}/usr/lib/mysql/private"
+    return f"{loader} {tree}/usr/bin/{name}"
 
 
 class Installation:
@@ -47,18 +63,23 @@ class Installation:
 
     def __init__(self, folder: Path, server: str) -> None:
         self.folder, self.engine = folder, create_engine(server)
+        self.url = f"{server}/bist?charset=utf8mb4"
         self.lake, self.models = folder / "lake/prices.parquet", folder / "models/model.skops"
-        tree = subprocess.check_output([ROOT / "scripts/get_mysql.sh"], text=True).strip()
         (folder / "bin").mkdir()
         for path in (self.lake, self.models):
             path.parent.mkdir()
             path.write_text(f"content of {path.name}")
+        at = make_url(server)
         for name in ("mysql", "mysqldump"):
-            self.write(f"bin/{name}", CLIENT.format(tree=tree, program=name, port=make_url(server).port))
-        self.write("compose", COMPOSE.format(folder=str(folder).replace("/", "\\/")))
+            text = CLIENT.format(program=client(server, name), host=at.host, port=at.port)
+            self.write(f"bin/{name}", text)
+        bist = Path(sys.executable).with_name("bist")
+        self.write("compose", COMPOSE.format(folder=str(folder).replace("/", "\\/"), bist=bist))
         execute(self.engine, *(f"{do} {name}" for name in NAMES for do in AGAIN))
         execute(
             self.engine,
+            "CREATE TABLE bist.alembic_version (version_num VARCHAR(32))",
+            f"INSERT INTO bist.alembic_version VALUES ('{REVISION}')",  # noqa: S608
             "CREATE TABLE bist.predictions (symbol VARCHAR(9), name TEXT, score DOUBLE) CHARSET utf8mb4",
             "INSERT INTO bist.predictions VALUES ('SISE', 'Şişe ve Cam', 0.1)",
         )
@@ -70,7 +91,11 @@ class Installation:
     def run(self, script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [ROOT / "scripts" / script, *arguments],
-            env={"PATH": "/usr/bin:/bin", "COMPOSE": str(self.folder / "compose")},
+            env={
+                "PATH": "/usr/bin:/bin",
+                "COMPOSE": str(self.folder / "compose"),
+                "BIST_DATABASE_URL": self.url,
+            },
             capture_output=True,
             text=True,
         )
@@ -91,6 +116,7 @@ def execute(engine: Engine, *statements: str) -> None:
 def installation(tmp_path: Path, server: str) -> Iterator[Installation]:
     made = Installation(tmp_path, server)
     yield made
+    execute(made.engine, *(f"DROP DATABASE IF EXISTS {name}" for name in NAMES))
     made.engine.dispose()
 
 
@@ -115,30 +141,59 @@ def test_what_was_lost_or_changed_since_the_backup_is_as_it_was(installation: In
     assert [call.split()[0] for call in calls] == ["stop", "run", "restart"]
 
 
+def test_a_backup_of_last_month_is_migrated_to_the_schema_of_today(
+    installation: Installation, tmp_path: Path
+):
+    execute(installation.engine, *(f"{do} bist" for do in AGAIN))
+    engine = open_engine(installation.url, can_load_files=True)
+    upgrade(engine)
+    publish_score(engine, 1.0)
+    downgrade(engine, to="0006")
+    assert installation.run("backup.sh", tmp_path / "old").returncode == 0
+    upgrade(engine)
+    publish_score(engine, 2.0)
+    (tmp_path / "has_schema").touch()
+
+    done = installation.run("restore.sh", tmp_path / "old", "--yes")
+
+    assert done.returncode == 0, done.stderr
+    with connect(engine) as connection:
+        assert current_revision(connection) == REVISION
+    assert published(engine) == 1.0
+    engine.dispose()
+
+
 def damage(backup: Path) -> None:
     (backup / "lake.tar.gz").write_bytes(b"x")
 
 
-def make_newer(backup: Path) -> None:
-    (backup / "version").write_text("99.0.0\n")
+def replace_text(backup: Path, name: str, content: str) -> None:
+    """Write another content into a backup, with its checksum."""
+    (backup / name).write_text(content)
     sums = backup / "SHA256SUMS"
-    kept = [line for line in sums.read_text().splitlines() if not line.endswith("version")]
-    digest = hashlib.sha256((backup / "version").read_bytes()).hexdigest()
-    sums.write_text("\n".join([*kept, f"{digest}  version", ""]))
+    kept = [line for line in sums.read_text().splitlines() if not line.endswith(name)]
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    sums.write_text("\n".join([*kept, f"{digest}  {name}", ""]))
 
 
+@pytest.mark.parametrize("server", ["mysql"], indirect=True)
 @pytest.mark.parametrize(
     ("change", "options", "says"),
     [
         (damage, ["--yes"], "damaged"),
-        (make_newer, ["--yes"], "made by version 99.0.0"),
+        (lambda backup: replace_text(backup, "version", "99.0.0\n"), ["--yes"], "made by version 99.0.0"),
+        (lambda backup: replace_text(backup, "schema", "9999\n"), ["--yes"], "has the schema 9999"),
         (lambda backup: (backup / "SHA256SUMS").unlink(), ["--yes"], "not a complete one"),
         (lambda backup: None, [], "--yes"),
     ],
-    ids=["damaged", "of a newer version", "incomplete", "not confirmed"],
+    ids=["damaged", "of a newer version", "of a newer schema", "incomplete", "not confirmed"],
 )
 def test_a_backup_that_should_not_be_restored_changes_nothing(
-    installation: Installation, backup: Path, change, options: list[str], says: str
+    installation: Installation,
+    backup: Path,
+    change: Callable[[Path], None],
+    options: list[str],
+    says: str,
 ):
     change(backup)
     execute(installation.engine, "UPDATE bist.predictions SET score = 0.2")
@@ -159,6 +214,7 @@ def test_a_dump_that_breaks_off_is_no_backup(installation: Installation, tmp_pat
     assert not list(tmp_path.glob("half*"))
 
 
+@pytest.mark.parametrize("server", ["mysql"], indirect=True)
 def test_a_backup_never_replaces_another(installation: Installation, backup: Path):
     done = installation.run("backup.sh", backup)
     assert done.returncode == 1

@@ -5,7 +5,8 @@ from dataclasses import asdict
 
 import pytest
 
-from benchmarks.drift_bars import HEAD, Line, as_markdown, as_text, build_lines, run
+from benchmarks.drift_bars import run
+from benchmarks.drift_table import HEAD, Line, as_markdown, as_text, build_lines
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

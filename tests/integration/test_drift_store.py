@@ -29,6 +29,7 @@ from bist_pipeline.store.drift import (
 )
 from bist_pipeline.store.engine import connect, open_engine
 from bist_pipeline.store.migrate import upgrade
+from bist_pipeline.wording import Wording
 
 FRIDAY, MONDAY = dt.date(2024, 6, 28), dt.date(2024, 7, 1)
 NOW = dt.datetime(2024, 7, 1, 18, tzinfo=dt.UTC)
@@ -86,7 +87,8 @@ def mail():
 
 
 def found(status: Status, name: str = "break", message: str = "something") -> Check:
-    return Check(name, status, 2.0, None, 1.5, "look", message, record=0.1)
+    action, said = Wording("look", "bakın"), Wording(message, "bir şey oldu")
+    return Check(name, status, 2.0, None, 1.5, action, said, record=0.1)
 
 
 def test_an_alert_arrives_by_webhook_and_mail_with_urgency_cause_and_runbook(webhook, mail):
@@ -125,6 +127,8 @@ def test_one_message_per_episode_however_often_and_in_whatever_order_checks_are_
         assert len(read_checks(connection, "files")) == 2
     assert (episode.opened_on, episode.last_seen, episode.closed_on) == (FRIDAY, MONDAY, None)
     assert episode.alerted_at is not None
+    assert (episode.cause, episode.urgency.tr) == (Wording("something", "bir şey oldu"), "bu hafta")
+    assert "bir şey oldu\n\nNe yapmalı: Adı geçen özelliği" in posted[0]["text"]
 
     record(settings, store, MONDAY, [found(Status.RED)])
     assert [message["status"] for message in posted] == ["AMBER", "RED"]

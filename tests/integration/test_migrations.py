@@ -6,12 +6,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import event, inspect, select, text
 
 from bist_pipeline.errors import SchemaRevisionError
 from bist_pipeline.store.engine import begin, connect, open_engine
 from bist_pipeline.store.migrate import current_revision, downgrade, require_schema, script_location, upgrade
 from bist_pipeline.store.schema import REVISION, metadata
+from bist_pipeline.wording import Wording
 
 VIEWS = list(Path(script_location()).glob("views/*.sql"))
 
@@ -65,3 +66,75 @@ def test_a_schema_of_another_revision_is_refused(database_url, revision):
         require_schema(engine)
 
     assert "bist db upgrade" in caught.value.next_step
+
+
+def test_a_schema_of_a_newer_version_is_not_migrated(database_url):
+    engine = open_engine(database_url)
+    upgrade(engine)
+    with begin(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(SchemaRevisionError, match=f"revision 9999; .* knows is {REVISION}") as caught:
+        upgrade(engine)
+
+    assert "update bist_pipeline" in caught.value.next_step
+    with connect(engine) as connection:
+        assert current_revision(connection) == "9999"
+
+
+def test_a_migration_that_broke_off_is_refused_by_everyone_and_by_itself(server_url):
+    engine = open_engine(server_url)
+    upgrade(engine, to="0001")
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def lose_power(connection, cursor, statement, *_):
+        if statement.startswith("UPDATE alembic_version"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        upgrade(engine)
+    event.remove(engine, "before_cursor_execute", lose_power)
+    with connect(engine) as connection:
+        left = set(inspect(connection).get_table_names())
+        assert current_revision(connection) == "0001"
+
+    with pytest.raises(SchemaRevisionError, match="revision 0001"):
+        require_schema(engine)
+    with pytest.raises(SchemaRevisionError, match="parts of a migration that broke off") as caught:
+        upgrade(engine)
+
+    assert "scripts/restore.sh" in caught.value.next_step
+    with connect(engine) as connection:
+        assert set(inspect(connection).get_table_names()) == left
+
+
+def test_texts_of_before_stand_in_english_for_both_languages_and_come_back_as_they_were(database_url):
+    engine = open_engine(database_url)
+    upgrade(engine, to="0007")
+    long = "Mean rank IC −0.012, \"quoted\" and 'quoted'.\nSecond line: " + "x" * 150
+    about = "'files', '2024-06-28'"
+    rows = {
+        "data_health": f"{about}, 'OK', :text, 1, 1, 1, 0, 0, '', '2024-06-28 16:00:00'",
+        "model_decisions": f"1, '2024-06-28 16:00:00', {about}, 'm', '2', '1', true, :text",
+        "drift_runs": f"{about}, 'OK', :text, NULL, NULL, '2', '2024-06-28 16:00:00'",
+        "drift_releases": f"{about}, 'reason', :text, '2024-06-28 16:00:00'",
+    }
+    columns = {"model_decisions": "reasons", "drift_releases": "message", "drift_checks": "message"}
+    rows["drift_checks"] = f"{about}, 'break', 'RED', 2, 0.1, 1, 1, :action, :text, '', '2024-06-28 16:00:00'"
+    said = {"text": long, "action": long[-200:]}
+    with begin(engine) as connection:
+        for table, values in rows.items():
+            connection.execute(text(f"INSERT INTO {table} VALUES ({values})"), said)  # noqa: S608
+
+    upgrade(engine)
+    with connect(engine) as connection:
+        for table in rows:
+            column = columns.get(table, "summary")
+            assert connection.scalar(select(metadata.tables[table].c[column])) == Wording(long, long)
+    downgrade(engine, to="0007")
+
+    with connect(engine) as connection:
+        for table in rows:
+            column = columns.get(table, "summary")
+            assert connection.scalar(text(f"SELECT {column} FROM {table}")) == long  # noqa: S608
+        assert connection.scalar(text("SELECT action FROM drift_checks")) == said["action"]

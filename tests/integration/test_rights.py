@@ -1,9 +1,11 @@
 """The pipeline's user writes rows, the API's user only reads them: on real servers, by `sql/grants.sql`."""
 
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import MySQLdb
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, Executable, delete, insert, make_url, select, text, update
@@ -12,13 +14,14 @@ from bist_pipeline.config import Settings
 from bist_pipeline.errors import DatabaseRightsError
 from bist_pipeline.store.engine import begin, connect, open_engine
 from bist_pipeline.store.migrate import script_location, upgrade
-from bist_pipeline.store.schema import metadata
+from bist_pipeline.store.schema import COLLATION, metadata
 from serving.app import create_app
 from tests.publishing import ROWS, before, publish_score, published
 
 pytestmark = pytest.mark.integration
 
 GRANTS = Path(script_location()) / "grants.sql"
+PREPARE = Path(__file__).parents[2] / "docker/prepare_databases.py"
 DDL = [
     "CREATE TABLE mine (id INTEGER)",
     "ALTER TABLE predictions ADD COLUMN mine INTEGER",
@@ -97,3 +100,36 @@ def test_the_api_serves_every_page_and_endpoint_with_its_users_rights(users):
 
     assert len(answers) > len(paths)
     assert {path: status for path, status in answers.items() if status != 200} == {}
+
+
+@pytest.fixture
+def containers_server(mysql: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """The MySQL server that the containers' script finds under its name there, and its root."""
+    place, connect_to = make_url(mysql), MySQLdb.connect
+    monkeypatch.setenv("MYSQL_ROOT_PASSWORD", str(place.password or ""))
+    for name in ("BIST", "BIST_API", "AIRFLOW", "MLFLOW"):
+        monkeypatch.setenv(f"{name}_DB_PASSWORD", "its-password")
+    here = {"host": place.host, "port": place.port}
+    monkeypatch.setattr(MySQLdb, "connect", lambda **asked: connect_to(**{**asked, **here}))
+    owner = open_engine(mysql)
+    yield owner
+    with begin(owner) as connection:
+        for name in ("bist", "airflow", "mlflow"):
+            connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
+        for name in ("bist", "bist_api", "airflow", "mlflow"):
+            connection.execute(text(f"DROP USER IF EXISTS '{name}'@'%'"))
+    owner.dispose()
+
+
+def test_the_containers_database_has_the_one_collation_of_our_tables(containers_server):
+    with begin(containers_server) as connection:  # as an older version left it
+        connection.execute(text("CREATE DATABASE bist COLLATE utf8mb4_unicode_ci"))
+
+    for _ in range(2):
+        runpy.run_path(str(PREPARE))
+
+    with begin(containers_server) as connection:
+        collation = connection.scalar(
+            text("SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = 'bist'")
+        )
+    assert collation == COLLATION

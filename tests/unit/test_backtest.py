@@ -10,7 +10,7 @@ import pytest
 from bist_pipeline.errors import InsufficientDataError
 from bist_pipeline.model import metrics
 from bist_pipeline.model.backtest import judge
-from bist_pipeline.model.walk_forward import BLEND, LOW_VOLATILITY, MODELS
+from bist_pipeline.model.walk_forward import BLEND, GATE_MODELS, LOW_VOLATILITY, MODELS
 from bist_pipeline.reports.backtest import rank_effects, render_backtest
 
 HORIZON, STEP = 63, 5
@@ -191,3 +191,30 @@ def test_features_are_ordered_by_how_far_they_move_a_score():
 
 def test_a_short_series_makes_a_page_too(result):
     assert "Backtest" in page(replace(run(invented(dates=25)), independent_quarters=1.98))
+
+
+def test_rows_for_readers_hold_the_figures_of_every_ranking_and_how_far_the_blend_leads(result):
+    rows = {row["ranking"]: row for row in result.as_rows()}
+    assert [*rows] == list(MODELS)
+    for name, row in rows.items():
+        assert (row["rank_ic"], row["rank_ic_lower"]) == (
+            result.models[name]["rank_ic"],
+            result.models[name]["rank_ic_ci"][0],
+        )
+        assert row["by_year"] == result.by_year[name]
+        assert (row["dates"], row["independent"]) == (result.dates, result.independent_quarters)
+    assert rows[BLEND]["lead_ic"] is rows[BLEND]["lead_upper"] is rows["ridge"]["coverage"] is None
+    assert rows[BLEND]["coverage"] == result.coverage["pooled"]
+    assert (
+        rows[LOW_VOLATILITY]["lead_lower"]
+        < rows[LOW_VOLATILITY]["lead_ic"]
+        < rows[LOW_VOLATILITY]["lead_upper"]
+    )
+
+
+def test_a_training_that_compares_two_rankings_is_judged_on_these_alone(result):
+    others = [name for name in MODELS if name not in GATE_MODELS]
+    both = run(invented().drop(columns=others))
+    assert [*both.models] == [*GATE_MODELS]
+    assert both.models[BLEND] == result.models[BLEND]
+    json.dumps(both.as_json(), allow_nan=False)

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
-from bist_pipeline.drift.breaks import BreakReport, build_break_record, check_break
+from bist_pipeline.drift.break_record import REACH, build_break_record
+from bist_pipeline.drift.breaks import BreakReport, check_break
 from bist_pipeline.drift.status import Status
 from bist_pipeline.errors import DriftInputError
 
@@ -44,6 +45,12 @@ def judge(record, table: pd.DataFrame, *, age: int = 600) -> BreakReport:
     return check_break(record, table[table["session"] >= DAYS[-2]], COLUMNS, ages=ages, session=TODAY)
 
 
+def compare(record, table: pd.DataFrame, day, *, good, apart: int = 1) -> BreakReport:
+    ages = pd.Series(600, index=sorted(set(table["symbol"])))
+    rows = table[table["session"].isin([good, day])]
+    return check_break(record, rows, COLUMNS, ages=ages, session=day.date(), apart=apart)
+
+
 def broken(market: pd.DataFrame, **values: object) -> pd.DataFrame:
     """The market with other values today."""
     table = market.copy()
@@ -78,7 +85,35 @@ def test_a_break_is_red_on_its_first_day_and_names_the_feature(market, record, c
     assert check.status is Status.RED
     assert check.statistic > check.threshold
     assert {m.feature for m in report.measures if m.status is Status.RED} <= named
-    assert any(name in check.message for name in named)
+    assert any(name in str(check.message) for name in named)
+
+
+def test_a_fault_that_lasts_is_red_against_the_last_good_session_and_loses_no_day(market, record):
+    faulty = market["session"].isin(DAYS[-REACH:])
+    table = market.assign(slow=market["slow"].where(~faulty, 10 * market["slow"] + 10))
+
+    for apart in range(1, REACH + 1):
+        day = DAYS[-1 - REACH + apart]
+        assert compare(record, table, day, good=DAYS[-1 - REACH], apart=apart).checks[0].status is Status.RED
+    # Against the day before, the second day of the fault would pass.
+    assert compare(record, table, DAYS[-1], good=DAYS[-2]).checks[0].status is Status.OK
+
+
+@pytest.mark.parametrize("apart", range(1, REACH + 1))
+def test_a_good_session_further_back_is_judged_by_the_record_of_its_distance(market, record, apart):
+    assert np.nanmedian(record.level[apart - 1]) >= np.nanmedian(record.level[0])
+
+    (check, _) = compare(record, market, DAYS[-1], good=DAYS[-1 - apart], apart=apart).checks
+
+    assert check.status is Status.OK
+    assert ("the last good session" in str(check.message)) is (apart > 1)
+
+
+def test_beyond_the_record_a_person_has_to_look(market, record):
+    (check, _) = compare(record, market, DAYS[-1], good=DAYS[-2 - REACH], apart=REACH + 1).checks
+
+    assert check.status is Status.RED
+    assert "lies 6 sessions back" in str(check.message)
 
 
 def test_the_record_ends_before_the_champion(market):
@@ -86,7 +121,7 @@ def test_the_record_ends_before_the_champion(market):
     wild = market.assign(slow=market["slow"].where(~at_champion, 1e6))
     frozen = build_break_record(wild, COLUMNS, champion_session=DAYS[-30].date())
 
-    assert frozen.level[0] < 0.5
+    assert (frozen.level[:, 0] < 0.5).all()
 
 
 def test_missing_values_beyond_the_record_block(market, record):
@@ -94,14 +129,16 @@ def test_missing_values_beyond_the_record_block(market, record):
     _, missing = judge(record, hidden).checks
 
     assert missing.status is Status.BLOCK
-    assert "slow is missing for 20.0%" in missing.message
+    assert "slow is missing for 20.0%" in str(missing.message)
+    assert "hisselerin %20,0 kadarında eksik" in missing.message.tr
+    assert len(missing.shares) == missing.statistic * len(hidden[hidden["session"] == DAYS[-1]])
 
 
 def test_a_feature_without_any_value_now_blocks_and_is_no_ok_either(market, record):
     report = judge(record, broken(market, slow=lambda _rows: np.nan))
 
     assert [check.status for check in report.checks] == [Status.ERROR, Status.BLOCK]
-    assert "Not judged, for want of values: slow" in report.checks[0].message
+    assert "Not judged, for want of values: slow" in str(report.checks[0].message)
 
 
 def test_young_shares_need_no_value_of_a_long_window(market, record):

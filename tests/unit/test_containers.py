@@ -115,8 +115,18 @@ def test_what_is_installed_from_an_index_has_a_hash(dockerfile: Path):
         if " install " in part and "lock" in part and "apt-get" not in part
     ]
     from_locks = [part for part in installs if " -r " in part]
-    assert len(from_locks) == 2
+    assert len(from_locks) == 3
     assert all("--require-hashes" in part for part in from_locks)
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.stem)
+def test_an_image_says_what_it_is_what_it_holds_and_whether_it_is_well(dockerfile: Path):
+    text, words = dockerfile.read_text(), [line[0] for line in instructions(dockerfile)]
+    assert "HEALTHCHECK" in words
+    for label in ("title", "version", "revision", "licenses"):
+        assert f"org.opencontainers.image.{label}=" in text
+    assert "COPY --from=described /build/sbom.json" in text
+    assert "--compile-bytecode" in text
 
 
 def test_every_service_comes_back_and_says_whether_it_is_well():
@@ -156,6 +166,27 @@ def test_static_checks_accept_the_files(command: list[str]):
     program = Path(sys.executable).with_name(command[0])
     checked = subprocess.run([program, *command[1:]], capture_output=True, text=True, cwd=ROOT)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.integration
+def test_dockers_own_compose_accepts_the_file_and_asks_for_secrets(tmp_path: Path):
+    found = subprocess.run([ROOT / "scripts/get_compose.sh"], capture_output=True, text=True)
+    if found.returncode:
+        pytest.skip(found.stderr.strip().splitlines()[-1])
+    profiles = ["--profile=celery", "--profile=monitoring"]
+    (tmp_path / "docker-compose.yaml").write_text(COMPOSE_TEXT)
+
+    def config(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [found.stdout.strip(), *profiles, "config", *options]
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"}
+        )
+
+    refused = config("--quiet")
+    assert refused.returncode != 0
+    assert "is missing a value: run make secrets" in refused.stderr
+    (tmp_path / ".env").write_text("".join(f"{name}=x\n" for name in required_variables()))
+    assert set(config("--services").stdout.split()) == set(SERVICES)
 
 
 ALERTS = yaml.safe_load((ROOT / "docker/alerts.yml").read_text())["groups"][0]["rules"]

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bist_pipeline.drift.data_quality import QualityReport, check_missing, check_session
+from bist_pipeline.drift.data_quality import check_missing, check_session
+from bist_pipeline.drift.findings import QualityReport
 from bist_pipeline.drift.status import Status
 from bist_pipeline.errors import ContractError, DriftInputError
 
@@ -66,6 +67,51 @@ def listed_late(prices: pd.DataFrame) -> pd.DataFrame:
     return prices[(prices["session"] == pd.Timestamp(TODAY)) | ~prices["symbol"].isin(SYMBOLS[:3])]
 
 
+def judge_days(prices: pd.DataFrame, last: int, *, released: int | None = None) -> list[Status]:
+    """Check the newest sessions one after the other; what is stopped is no yardstick, unless released."""
+    stopped: set[dt.date] = set()
+    found = []
+    for position in range(-last, 0):
+        day: dt.date = SESSIONS[position].item()
+        found.append(check_session(prices, session=day, sessions=SESSIONS, stopped=stopped).status)
+        if found[-1] is Status.BLOCK and position != released:
+            stopped.add(day)
+    return found
+
+
+@pytest.mark.parametrize(("column", "factor"), [("close", 10), ("volume", 0.01)])
+def test_a_fault_that_lasts_is_blocked_every_day_and_never_becomes_what_is_usual(column, factor):
+    days = 5 if column == "close" else 70
+    prices = quiet_market()
+    prices.loc[prices["session"] >= pd.Timestamp(SESSIONS[-days]), column] *= factor
+
+    assert judge_days(prices, days) == [Status.BLOCK] * days
+
+
+def test_a_release_ends_a_change_that_was_real():
+    prices = quiet_market()
+    prices.loc[prices["session"] >= pd.Timestamp(SESSIONS[-5]), "close"] *= 10
+
+    assert judge_days(prices, 5, released=-3) == [Status.BLOCK] * 3 + [Status.OK] * 2
+
+
+def test_a_session_after_a_stopped_one_may_have_moved_by_two_limits():
+    prices = quiet_market()
+    prices.loc[prices["session"] >= pd.Timestamp(SESSIONS[-2]), "close"] *= 1.09
+    prices.loc[today(prices), "close"] *= 1.09
+    stopped = [SESSIONS[-2].item()]
+
+    report = check_session(prices, session=TODAY, sessions=SESSIONS, stopped=stopped)
+
+    assert report.findings[4].rule == "moves"
+    assert report.findings[4].status in (Status.OK, Status.INFO)
+
+
+def test_a_rerun_of_a_stopped_session_judges_it_again():
+    report = check_session(quiet_market(), session=TODAY, sessions=SESSIONS, stopped=[TODAY])
+    assert report.status is Status.OK
+
+
 def test_a_quiet_market_is_ok():
     report = check(quiet_market())
     assert [finding.rule for finding in report.findings] == RULES
@@ -114,7 +160,7 @@ def test_a_column_without_content_blocks_and_nothing_else_is_judged(fault):
         ("rows", Status.OK),
         ("columns", Status.BLOCK),
     ]
-    assert "volume" in report.findings[1].message
+    assert "volume" in report.findings[1].message.en
 
 
 def test_a_feed_of_closes_only_is_poor_but_not_broken():

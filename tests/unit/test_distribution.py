@@ -94,8 +94,8 @@ def test_a_shifted_feature_alarms_and_is_named_first():
     assert features.statistic > features.threshold
     assert features.p_value == pytest.approx(1 / 105)
     assert report.features[0].feature == "slow"
-    assert "slow differs most" in features.message
-    assert "1 of 105 checks" in features.message
+    assert "slow differs most" in features.message.en
+    assert "1 of 105 checks" in features.message.en
 
 
 def test_a_move_of_the_whole_market_is_regime_and_no_fault():
@@ -129,7 +129,7 @@ def test_short_history_is_insufficient_never_ok():
     report = check(as_table(stationary_market(1)), last=500)
     assert 0 < report.replays < 52
     assert report.status is Status.INSUFFICIENT_HISTORY
-    assert f"{report.replays} past weeks" in report.checks[0].message
+    assert f"{report.replays} past weeks" in report.checks[0].message.en
     assert [distance.record is None for distance in report.features] == [False, False]
     report = check(as_table(stationary_market(1)), last=120)
     assert (report.status, report.replays, report.features) == (Status.INSUFFICIENT_HISTORY, 0, ())
@@ -147,7 +147,7 @@ def test_a_feature_without_values_is_never_ok_and_the_others_are_judged(sessions
     market["slow"][sessions] = np.nan
     report = check(as_table(market))
     assert report.checks[0].status is status
-    assert said in report.checks[0].message
+    assert said in report.checks[0].message.en
     assert [distance.feature for distance in report.features] == ["fast"]
 
 

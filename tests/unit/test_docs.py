@@ -1,16 +1,25 @@
-"""The documentation: builds without a dead link, and names only commands that exist."""
+"""The documentation: builds without a dead link, and names only commands, options and files that exist."""
 
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+import yaml
+
+from bist_pipeline.cli import app
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DOCS = ROOT / "docs"
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
 @pytest.mark.slow
@@ -29,7 +38,15 @@ def test_there_are_pages_to_check():
     assert {"README.md", "CONTRIBUTING.md", "containers.md", "tahminler.md"} <= {page.name for page in PAGES}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_page_of_the_guide_is_in_its_index_and_its_menu():
+    index = (DOCS / "README.md").read_text()
+    menu = str(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])
+    pages = [page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md") if page.parent != DOCS]
+    assert not [page for page in pages if f"]({page})" not in index]
+    assert not [page for page in pages if f"'{page}'" not in menu]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_commands_that_a_page_names_exist(page: Path):
     text = page.read_text()
     targets = set(re.findall(r"^([a-z-]+)(?: [a-z ]+)?:", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -38,3 +55,40 @@ def test_commands_that_a_page_names_exist(page: Path):
     scripts = set(re.findall(r"scripts/\w+\.(?:sh|py)", text))
     missing = sorted(script for script in scripts if not (ROOT / script).exists())
     assert not missing, f"{page.name} names scripts that do not exist: {missing}"
+    modules = set(re.findall(r"python -m (benchmarks\.\w+)", text))
+    assert not [module for module in modules if not (ROOT / f"{module.replace('.', '/')}.py").exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_bist_commands_and_their_options_exist(page: Path):
+    for line in re.findall(r"(?:`|\$ )(?:\.venv/bin/)?bist ([^`\n#]+)", page.read_text()):
+        words = shlex.split(line.replace("…", "").replace("'", ""))
+        unknown = [*unknown_words(typer.main.get_command(app), words)]
+        assert not unknown, f"{page.name}: bist {line}: {unknown} does not exist"
+
+
+def unknown_words(command: Any, words: list[str]) -> Iterator[str]:
+    """Words of a command line that are neither a command of this tree, nor an option or argument of it."""
+    while words and (children := getattr(command, "commands", {})) and not words[0].startswith("-"):
+        name, *words = words
+        if name not in children:
+            yield name
+            return
+        command = children[name]
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    yield from (word for word in words if word.startswith("--") and word not in known)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_and_images_of_a_page_lead_to_files(page: Path):
+    targets = re.findall(r"\]\(([^)\s#]+)[^)]*\)", page.read_text())
+    files = [target for target in targets if not re.match(r"[a-z]+:", target)]
+    missing = [file for file in files if not (page.parent / file).exists()]
+    assert not missing, f"{page.name} links to files that do not exist: {missing}"
+
+
+def test_every_picture_is_shown_somewhere():
+    text = "".join(page.read_text() for page in PAGES)
+    pictures = [picture.name for picture in (DOCS / "images").iterdir()]
+    assert len(pictures) > 5
+    assert not [picture for picture in pictures if f"images/{picture}" not in text]

@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 
 from bist_pipeline.calendar import bist_calendar
-from bist_pipeline.drift.policy import RUNBOOK, Outcome, build_episodes, find_retrain_reason, is_weekly_due
+from bist_pipeline.drift.policy import (
+    RUNBOOK,
+    Outcome,
+    build_episodes,
+    find_retrain_reason,
+    find_stopped,
+    find_yardstick,
+    is_weekly_due,
+)
 from bist_pipeline.drift.status import Status
+from bist_pipeline.wording import Wording
 
 SESSIONS = bist_calendar().sessions
 START = int(np.searchsorted(SESSIONS, np.datetime64("2024-01-05")))  # a Friday
@@ -17,7 +26,10 @@ def day(offset: int):
 
 
 def history(check: str, statuses: dict[int, Status]) -> list[Outcome]:
-    return [Outcome(day(offset), check, status, f"day {offset}") for offset, status in statuses.items()]
+    return [
+        Outcome(day(offset), check, status, Wording(f"day {offset}", f"gün {offset}"))
+        for offset, status in statuses.items()
+    ]
 
 
 def episodes(check: str, statuses: dict[int, Status]):
@@ -28,7 +40,7 @@ def test_alarms_on_neighbouring_days_are_one_episode():
     (episode,) = episodes("break", {0: A, 1: A, 2: OK, 4: A, 10: OK})
 
     assert (episode.opened_on, episode.last_seen, episode.closed_on) == (day(0), day(4), day(10))
-    assert (episode.cause, episode.urgency) == ("day 0", "this week")
+    assert (episode.cause.tr, episode.urgency.en) == ("gün 0", "this week")
 
 
 def test_an_episode_lasts_until_five_quiet_sessions_have_passed():
@@ -44,7 +56,7 @@ def test_more_urgent_is_another_episode_less_urgent_is_not():
 
     assert (amber.status, amber.closed_on) == (A, day(1))
     assert (red.status, red.last_seen, red.closed_on) == (R, day(2), None)
-    assert red.urgency == "before the next session"
+    assert red.urgency.en == "before the next session"
 
 
 def test_a_weekly_amber_counts_from_its_second_week_running():
@@ -53,6 +65,12 @@ def test_a_weekly_amber_counts_from_its_second_week_running():
 
     (episode,) = episodes("features", {0: A, 5: A, 10: A, 15: OK})
     assert (episode.opened_on, episode.last_seen, episode.closed_on) == (day(5), day(10), day(15))
+
+
+def test_an_amber_of_the_scores_alone_bothers_nobody_but_what_is_worse_does():
+    assert episodes("scores", {0: A, 5: A, 10: A}) == []
+    assert [episode.status for episode in episodes("scores", {0: A, 5: R})] == [R]
+    assert [episode.status for episode in episodes("scores", {0: Status.ERROR})] == [Status.ERROR]
 
 
 def test_a_weekly_red_counts_at_once():
@@ -90,6 +108,47 @@ def test_weekly_checks_are_due_at_the_end_of_a_week_or_after_five_sessions(offse
     assert is_weekly_due(day(offset), sessions=SESSIONS, last=before) is due
 
 
-def test_every_runbook_line_fits_its_column():
+def test_what_was_stopped_and_not_released_is_stopped():
+    known = [
+        *history("data_quality", {0: Status.BLOCK, 1: A}),
+        *history("break", {2: R, 3: R, 4: A, 5: Status.ERROR}),
+        *history("missing_values", {6: Status.BLOCK, 7: Status.BLOCK}),
+        *history("performance_daily", {8: R}),
+    ]
+
+    assert find_stopped(known, released=[]) == {day(offset) for offset in (0, 2, 3, 6, 7)}
+    # What is missing stays missing, whoever releases it.
+    assert find_stopped(known, released=[day(0), day(2), day(6)]) == {day(3), day(6), day(7)}
+
+
+@pytest.mark.parametrize(
+    ("good", "stopped", "expected"),
+    [
+        ([1, 2, 3, 4], [], 4),
+        ([1, 2, 3], [4], 3),
+        ([1], [2, 3, 4], 1),
+        ([1, 2, 3, 4], [3, 4], 2),  # published before it was stopped
+        ([], [1, 2, 3, 4], 0),  # the champion learned from it
+        ([1], [], 1),  # nobody looked at 2, 3 and 4
+        ([], [], 4),  # nobody looked for longer than the record reaches
+        ([1, 6], [], 1),
+        ([], [0, 1, 2, 3, 4], -1),
+    ],
+)
+def test_the_yardstick_is_the_last_session_that_was_good(good, stopped, expected):
+    known = {"good": set(map(day, good)), "stopped": set(map(day, stopped)), "trusted": day(0)}
+
+    found = find_yardstick(SESSIONS[START - 9 :].astype("datetime64[D]"), session=day(5), **known, reach=4)
+
+    assert found == day(expected)
+
+
+def test_without_any_good_session_there_is_no_yardstick():
+    held = SESSIONS[START : START + 2]
+    known = {"good": set(), "stopped": {day(0)}, "trusted": day(0), "reach": 5}
+    assert find_yardstick(held, session=day(1), **known) is None
+
+
+def test_every_runbook_line_is_one_line_in_both_languages():
     assert RUNBOOK
-    assert max(map(len, RUNBOOK.values())) <= 300
+    assert all(0 < len(text) <= 300 for line in RUNBOOK.values() for text in (line.en, line.tr))

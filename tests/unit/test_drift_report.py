@@ -12,19 +12,22 @@ from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.drift.policy import RUNBOOK
 from bist_pipeline.drift.replays import build_replays
 from bist_pipeline.drift.report import WEEKS_SHOWN, measure_scores, tell_features
-from bist_pipeline.drift.status import Status
+from bist_pipeline.drift.status import Check, Status
 from bist_pipeline.drift.summary import summarise
+from bist_pipeline.drift.wording import CHECK_NAMES_TR, tell_check
 from bist_pipeline.events import EVENTS, find_events
 from bist_pipeline.reports.drift import (
     CHECKS,
     POINTS_TO,
-    RUNBOOK_TR,
     STATUSES,
     VERDICTS,
     CheckLine,
     Report,
+    Stop,
+    as_line,
     render_drift,
 )
+from bist_pipeline.wording import Wording
 from tests.unit.test_distribution import COLUMNS, DAYS, as_table, stationary_market
 
 END = DAYS[-1].date()
@@ -63,7 +66,7 @@ def report(story):
         session=END,
         source="files",
         status=found.status,
-        told=f"features: {found.message}",
+        told=tell_check("features", found.message),
         checks=[line],
         model="bist-rank-63s 3",
         trained_through=CHAMPION,
@@ -95,9 +98,9 @@ def test_the_page_shows_what_a_person_needs(report):
         "Russia invades Ukraine",
         "Rusya&#39;nın Ukrayna&#39;yı işgali",
         "resolution ES-11/1",
-        "60 %",
+        '60%</span><span lang="tr">%60',
         "What it cannot see",
-        RUNBOOK["features"].replace("'", "&#39;"),
+        RUNBOOK["features"].en.replace("SESSION", str(END)).replace("'", "&#39;"),
         "bist-rank-63s 3",
     ):
         assert said in page, said
@@ -107,9 +110,8 @@ def test_the_page_shows_what_a_person_needs(report):
 
 
 def test_every_text_is_there_in_both_languages(report):
-    assert set(RUNBOOK_TR) == set(RUNBOOK)
     assert set(RUNBOOK) <= set(CHECKS)
-    assert set(CHECKS) == set(POINTS_TO)
+    assert set(CHECKS) == set(POINTS_TO) == set(CHECK_NAMES_TR)
     assert set(VERDICTS) == set(STATUSES) == {status.value for status in Status}
     page = render_drift(report)
     assert page.count('<span lang="en">') == page.count('<span lang="tr">')
@@ -131,6 +133,39 @@ def test_without_a_calibration_the_report_holds_the_checks_alone(report):
     page = render_drift(bare)
     assert "A check could not be made" in page
     assert "data:image" not in page
+
+
+def test_a_stopped_session_says_which_rule_which_shares_what_stays_and_what_to_do():
+    said = Wording("12.5% of the shares repeat.", "Hisselerin %12,5 kadarı yineliyor.")
+    shares = tuple(f"S{i:02}" for i in range(40))
+    blocked = Check("data_quality", Status.BLOCK, 0.125, None, 0.05, said, said, shares=shares)
+    since = {("data_quality", "BLOCK"): dt.date(2024, 6, 26)}
+    stop = Stop(dt.date(2024, 6, 25), Wording("bist ingest (repaired)", "bist ingest (onarılınca)"))
+    page = render_drift(
+        Report(
+            session=END,
+            source="files",
+            status=Status.BLOCK,
+            told=tell_check("data_quality", said),
+            checks=[as_line(blocked, END, since=since)],
+            model="",
+            trained_through=None,
+            stop=stop,
+        )
+    )
+    for told in (
+        "Veri kalitesi: Hisselerin %12,5 kadarı yineliyor.",
+        "data_quality: 12.5% of the shares repeat.",
+        "S00, S01",
+        "and 10 more",
+        "2024-06-26",
+        "The ranks of 2024-06-25.",
+        "bist ingest (onarılınca)",
+        "önceden yayımlanan sıralama",
+    ):
+        assert told in page, told
+    assert "trained on" not in page
+    assert page.count('<span lang="en">') == page.count('<span lang="tr">')
 
 
 def test_the_same_values_give_the_same_page(report):

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from bist_pipeline.model.gate import MARGIN, VALID_SESSIONS, Candidate, decide, needs_comparison
+from bist_pipeline.wording import join
 
 CHAMPION = Candidate("files", rank_ic=0.10, t=4.0, age_sessions=63)
 
@@ -31,7 +32,7 @@ def test_the_first_model_is_served_and_says_whether_its_skill_is_proven(rank_ic,
     decision = decide(challenger(rank_ic, t), None)
     assert decision.promoted
     assert decision.skill == skill
-    assert ("Skill unproven" in " ".join(decision.reasons)) == (skill == "unproven")
+    assert ("Skill unproven" in str(join(decision.reasons))) == (skill == "unproven")
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_the_first_model_is_served_and_says_whether_its_skill_is_proven(rank_ic,
 def test_a_challenger_may_be_worse_by_the_margin_and_no_more(rank_ic, promoted):
     decision = decide(challenger(rank_ic), CHAMPION)
     assert decision.promoted is promoted
-    assert "against the champion's 0.1000" in decision.reasons[0]
+    assert "against the champion's 0.1000" in decision.reasons[0].en
 
 
 def test_the_margin_also_holds_below_zero():
@@ -56,7 +57,7 @@ def test_a_challenger_without_figures_never_replaces_a_champion_of_its_market(mi
     for champion in (CHAMPION, old):
         decision = decide(challenger(missing), champion)
         assert not decision.promoted
-        assert "no rank IC" in decision.reasons[0]
+        assert "no rank IC" in decision.reasons[0].en
 
 
 @pytest.mark.parametrize("missing", [None, math.nan])
@@ -68,14 +69,14 @@ def test_a_champion_of_another_market_is_replaced_whatever_it_proved():
     decision = decide(challenger(-0.02, t=-1.0, source="synthetic"), CHAMPION)
     assert decision.promoted
     assert decision.skill == "unproven"
-    assert "trained on files, not on synthetic" in decision.reasons[0]
+    assert "trained on files, not on synthetic" in decision.reasons[0].en
 
 
 def test_a_champion_that_has_seen_later_sessions_does_not_stop_a_model_of_the_past():
     newer = Candidate("files", rank_ic=0.10, t=4.0, age_sessions=-1)
     decision = decide(challenger(-0.02, t=-1.0), newer)
     assert decision.promoted
-    assert "serves the past only" in decision.reasons[0]
+    assert "serves the past only" in decision.reasons[0].en
 
 
 @pytest.mark.parametrize(("age", "promoted"), [(VALID_SESSIONS, False), (VALID_SESSIONS + 1, True)])
@@ -94,20 +95,20 @@ def test_low_volatility_is_named_and_does_not_decide(low_volatility, words):
     for champion in (None, CHAMPION):
         decision = decide(challenger(0.10), champion, low_volatility=low_volatility)
         assert decision.promoted
-        assert words in decision.reasons[-1]
+        assert words in decision.reasons[-1].en
 
 
 @pytest.mark.parametrize("unknown", [None, math.nan])
 def test_an_unknown_low_volatility_is_not_mentioned(unknown):
     reasons = decide(challenger(0.10), CHAMPION, low_volatility=unknown).reasons
-    assert not any("low volatility" in reason for reason in reasons)
+    assert not any("low volatility" in reason.en for reason in reasons)
 
 
 def test_a_champion_that_lacks_its_columns_is_replaced():
     blind = Candidate("files", rank_ic=None, lacks=("a_rank", "b_rank", "c_rank", "d_rank"))
     decision = decide(challenger(0.01, t=0.1), blind)
     assert decision.promoted
-    assert decision.reasons[0].startswith("The champion needs 4 columns that are no longer there: a_rank,")
+    assert decision.reasons[0].en.startswith("The champion needs 4 columns that are no longer there: a_rank,")
 
 
 @pytest.mark.parametrize(

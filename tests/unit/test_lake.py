@@ -171,6 +171,13 @@ def test_columns_come_in_the_order_they_are_asked_for(lake):
     ]
 
 
+def test_one_column_is_in_order_although_older_sessions_came_later(lake):
+    write(lake, TUESDAY)
+    write(lake, MONDAY)
+
+    assert lake.read("prices", columns=["session"])["session"].is_monotonic_increasing
+
+
 def test_a_missing_data_set_names_the_command_that_makes_it(lake):
     with pytest.raises(MissingDataError) as caught:
         lake.read("prices")

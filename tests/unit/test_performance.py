@@ -50,7 +50,7 @@ def test_an_end_of_the_skill_is_amber_then_red():
 
     assert (change.status, daily.status, quarter.status) == (Status.AMBER, Status.RED, Status.RED)
     assert change.statistic > change.threshold
-    assert "4.0 independent periods of 63 sessions" in quarter.message
+    assert "4.0 independent periods of 63 sessions" in quarter.message.en
 
 
 def test_better_results_than_before_are_no_alarm():
@@ -62,8 +62,8 @@ def test_too_few_results_are_insufficient_never_ok(count):
     checks = judge(ics(0.03, count, 5), quarterly=np.empty(0))
 
     assert {check.status for check in checks} == {Status.INSUFFICIENT_HISTORY}
-    assert f"{count} daily results" in checks[0].message
-    assert "0.0 independent periods" in checks[2].message
+    assert f"{count} daily results" in checks[0].message.en
+    assert "0.0 independent periods" in checks[2].message.en
 
 
 def test_skill_too_small_to_be_monitored_is_said():
@@ -74,4 +74,4 @@ def test_skill_too_small_to_be_monitored_is_said():
 
     for check in (change, daily):
         assert check.status is not Status.OK
-        assert "too small to be monitored" in check.message
+        assert "too small to be monitored" in check.message.en

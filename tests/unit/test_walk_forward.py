@@ -52,6 +52,27 @@ def result():
     return run(examples(*market()))
 
 
+def test_the_model_that_scores_a_block_has_seen_no_result_that_reaches_into_it(result):
+    frame, excess = market()
+    (begins, ends) = walk_forward.find_lives(result.folds, until=SESSIONS[-1].item())[-1]
+    reaches_in = SESSIONS[np.searchsorted(SESSIONS, np.datetime64(begins)) - SETTINGS.horizon_sessions]
+    turned = excess.where(frame["session"] < pd.Timestamp(reaches_in), -excess)
+
+    others = run(examples(frame, turned)).models
+
+    rows = frame[frame["session"].between(pd.Timestamp(begins), pd.Timestamp(ends))]
+    pd.testing.assert_frame_equal(others[-1].predict(rows), result.models[-1].predict(rows))
+    assert len(others) == len(result.folds) == SETTINGS.validation.folds
+
+
+def test_every_session_since_the_first_block_has_the_newest_model_trained_before_it(result):
+    lives = walk_forward.find_lives(result.folds, until=SESSIONS[-1].item())
+
+    scored = [day for first, last in lives for day in SESSIONS.tolist() if first <= day <= last]
+    assert scored == SESSIONS[LABELLED - 3 * 20 :].tolist()
+    assert all(fold.train_last < first for fold, (first, _) in zip(result.folds, lives, strict=True))
+
+
 def test_examples_are_every_fifth_session_back_from_the_newest_label():
     chosen = examples(*market())
     expected = SESSIONS[LABELLED - 1 :: -5][::-1]

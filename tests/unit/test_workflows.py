@@ -101,7 +101,7 @@ class Host:
         self.checkout, self.fake, self.home = folder / "checkout", folder / "fake", folder / "bist"
         for path in (self.checkout, self.fake, self.home):
             path.mkdir()
-        for name in ("scripts", "docker", "Makefile", "setup.cfg", "docker-compose.yaml"):
+        for name in ("scripts", "docker", "sql", "Makefile", "setup.cfg", "docker-compose.yaml"):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             copy(ROOT / name, self.checkout / name)
         (self.home / ".env").touch()
@@ -153,7 +153,8 @@ def test_images_are_built_scanned_described_tagged_and_pushed(host: Host):
     assert [status for _, status in done] == [0] * 6, host.said
     for image in ("pipeline", "mlflow", "serving"):
         assert f"docker/{image}.Dockerfile -t bist-{image}:0.1.0" in host.calls
-        assert f"--output /out/sbom-{image}.json" in host.calls
+        bom = json.loads((host.checkout / f"var/images/sbom-{image}.json").read_text())
+        assert bom["bomFormat"] == "CycloneDX"
         for tag in ("0.1.0", NEW):
             assert f"push git.example.org/team/bist-{image}:{tag}" in host.calls
     assert (host.fake / "token").read_text() == "t0ken"
@@ -191,6 +192,15 @@ def test_a_failed_smoke_test_brings_the_old_release_back(host: Host, changes_sch
     assert [revision in started[-1] for revision in (OLD, NEW)] == [True, False]
     # Data goes back only where the old code would not know it.
     assert (host.fake / "restored").exists() is changes_schema
+
+
+def test_a_release_that_cannot_start_leaves_the_old_one_and_the_data(host: Host):
+    host.run("deploy", commit=OLD)
+    (host.fake / "broken").write_text(f"releases/{NEW}/docker-compose.yaml up")  # as when a port is in use
+    assert host.run("deploy")[-1][1] == 1
+    assert f"the start of {NEW} failed; {OLD} runs again" in host.said
+    assert host.current == OLD
+    assert not (host.fake / "restored").exists()
 
 
 def test_a_half_finished_migration_brings_the_data_back(host: Host):

@@ -3,95 +3,80 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-from typing import Annotated
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
-from bist_pipeline.cli.shared import AsJson, DatabaseUrl, Day, LakeUrl, Source, SourcePath, errors_for, people
-from bist_pipeline.cli.stages import STAGES, newest_session, print_json, run_stage
-from bist_pipeline.config import FaultName, load_settings
+from bist_pipeline.cli.shared import AsJson, Day, errors_for, print_json, tell, with_settings
+from bist_pipeline.cli.stages import STAGES, newest_session, print_receipt, run_stage
+from bist_pipeline.config import FaultName, Settings
 
 commands = typer.Typer()
 drift = typer.Typer(invoke_without_command=True)
 commands.add_typer(drift, name="drift", help=STAGES["drift"])
+
+# How a simulation is written: what a person should read, and what is enough to be named.
+_IN_FULL = ("BLOCK", "ERROR", "RED", "AMBER", "INFO")
+_BY_NAME = {"OK": "fine", "INSUFFICIENT_HISTORY": "not judged yet"}
 
 Session = Annotated[dt.datetime, typer.Argument(metavar="SESSION", formats=["%Y-%m-%d"])]
 Reason = Annotated[str, typer.Option(help="Why; it is stored with the decision.")]
 
 
 @drift.callback()
+@with_settings()
 def check(
-    context: typer.Context,
+    settings: Settings,
     session: Day = None,
-    source: Source = None,
-    source_path: SourcePath = None,
-    lake: LakeUrl = None,
-    database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare data, features, scores and results of a session with what the champion knew."""
-    if context.invoked_subcommand is not None:
-        return
-    with errors_for(as_json=as_json):
-        settings = load_settings(
-            source=source, source_path=source_path, lake_url=lake, database_url=database_url
-        )
-        receipt = run_stage("drift", settings, session.date() if session else newest_session(settings))
+    receipt = run_stage("drift", settings, session.date() if session else newest_session(settings))
     if as_json:
-        print_json(receipt)
+        print_receipt(receipt)
 
 
 @drift.command("release")
+@with_settings()
 def release_session(
+    settings: Settings,
     session: Session,
     reason: Reason,
-    source: Source = None,
-    source_path: SourcePath = None,
-    lake: LakeUrl = None,
-    database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Let a session be scored that a break holds: a person says that the market really moved."""
-    with errors_for(as_json=as_json):
-        settings = load_settings(
-            source=source, source_path=source_path, lake_url=lake, database_url=database_url
-        )
-        from bist_pipeline.stages.hold import release
+    from bist_pipeline.stages.hold import release
 
-        message = release(settings, session.date(), reason)
+    message = release(settings, session.date(), reason)
     if as_json:
         answer = {"session": str(session.date()), "released": True, "reason": reason, "message": message}
-        typer.echo(json.dumps(answer, ensure_ascii=False))
+        print_json(answer)
         return
-    people.print(f"{session.date()} is released ({reason}). The check had said: {message}", soft_wrap=True)
-    people.print(f"Next: bist score --session {session.date()}", soft_wrap=True)
+    tell(escape(f"{session.date()} is released ({reason}). The check had said: {message}"))
+    tell(f"Next: bist score --session {session.date()}")
 
 
 @drift.command()
+@with_settings()
 def retrain(
+    settings: Settings,
     session: Session,
     reason: Reason,
-    source: Source = None,
-    source_path: SourcePath = None,
-    lake: LakeUrl = None,
-    database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask for a new model, whatever the checks say and however recent the last request is."""
-    with errors_for(as_json=as_json):
-        settings = load_settings(
-            source=source, source_path=source_path, lake_url=lake, database_url=database_url
-        )
-        from bist_pipeline.stages.drift import request_training
+    from bist_pipeline.stages.drift import request_training
 
-        is_new = request_training(settings, session.date(), reason)
+    is_new = request_training(settings, session.date(), reason)
     if as_json:
-        typer.echo(json.dumps({"session": str(session.date()), "requested": is_new, "reason": reason}))
+        print_json({"session": str(session.date()), "requested": is_new, "reason": reason})
         return
     asked = "A new model is asked for" if is_new else "A new model was already asked for"
-    people.print(f"{asked} as of {session.date()}. The training listens; by hand: bist train.")
+    tell(f"{asked} as of {session.date()}. The training listens; by hand: bist train.")
 
 
 @drift.command()
@@ -105,14 +90,37 @@ def simulate(
     with errors_for(as_json=as_json):
         from bist_pipeline.stages.simulate import simulate as run
 
-        simulated = run(fault, days=days, symbols=symbols, tell=people.print)
+        simulated = run(fault, days=days, symbols=symbols, tell=tell)
     if as_json:
-        typer.echo(json.dumps(simulated, ensure_ascii=False))
+        print_json(simulated)
         return
     output = Console(highlight=False)
+    for line in simulation_lines(simulated):
+        output.print(line, markup=False, soft_wrap=True)
+
+
+def simulation_lines(simulated: Mapping[str, Any]) -> list[str]:
+    """Write what a simulation showed: a paragraph a day, what is wrong in full and what is not by name."""
+    lines = []
     for day in simulated["days"]:
-        scored = "scored" if day["scored"] else f"NOT SCORED: {day['stopped_by']}"
-        output.print(f"\n{day['session']}  {'fault' if day['has_fault'] else 'no fault yet'}  {scored}")
-        for found in day["checks"]:
-            line = f"  {found['status']:<20} {found['check']:<20} {found['message']}"
-            output.print(line, markup=False, soft_wrap=True)
+        state = f"fault: {simulated['fault']}" if day["has_fault"] else "no fault yet"
+        lines += ["", f"{day['session']}  {state}, {'scored' if day['scored'] else 'NOT SCORED'}"]
+        by_status: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for check in day["checks"]:
+            by_status[check["status"]].append(check)
+        for status in _IN_FULL:
+            lines += [f"  {status:<6} {check['check']}: {check['message']}" for check in by_status[status]]
+        for status, called in _BY_NAME.items():
+            if by_status[status]:
+                lines.append(f"  {called}: {', '.join(check['check'] for check in by_status[status])}")
+        if not day["checks"]:
+            lines.append(f"  no check was made: {day['stopped_by']}")
+    first = simulated["first_alarm"]
+    found = "No check alarmed: nothing was found in these sessions."
+    if first:
+        found = f"Found on day {first['day']} of the fault: {first['check']}, {first['status']}."
+    told = [
+        f"  {episode['opened_on']}  {episode['check_name']}, {episode['status']}: {episode['runbook']}"
+        for episode in reversed(simulated["episodes"])
+    ]
+    return [*lines, "", found, *(["People were told:", *told] if told else [])]

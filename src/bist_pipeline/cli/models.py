@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import resource
 import time
 from collections.abc import Iterator, Sequence
@@ -13,8 +12,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bist_pipeline.cli.shared import AsJson, DatabaseUrl, Day, LakeUrl, Source, SourcePath, errors_for, people
-from bist_pipeline.config import Settings, load_settings
+from bist_pipeline.cli.shared import AsJson, Day, print_json, tell, with_settings
+from bist_pipeline.config import Settings
 from bist_pipeline.receipt import Receipt
 
 commands = typer.Typer()
@@ -32,41 +31,35 @@ Last = Annotated[
 
 
 @commands.command()
+@with_settings()
 def backtest(
+    settings: Settings,
     first: First = None,
     last: Last = None,
     session: Day = None,
-    source: Source = None,
-    source_path: SourcePath = None,
-    lake: LakeUrl = None,
-    database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Test the model and its baselines on past sessions; nothing that is served changes."""
     started = time.perf_counter()
-    with errors_for(as_json=as_json):
-        settings = load_settings(
-            source=source, source_path=source_path, lake_url=lake, database_url=database_url
-        )
-        from bist_pipeline.stages import backtest as stage
+    from bist_pipeline.stages import backtest as stage
 
-        people.print("[dim]reading prices, computing features …[/]")
-        bounds = {name: day.date() if day else None for name, day in (("first", first), ("last", last))}
-        folds = stage.plan_folds(settings, session.date() if session else None, **bounds)
-        until = dt.date.fromisoformat(folds[0]["until"])
-        _say(started, f"{len(folds)} folds, {folds[0]['test_first']} … {folds[-1]['test_last']}")
-        for note in folds[0]["notes"]:
-            people.print(f"         [yellow]note[/] {note}", soft_wrap=True)
-        for receipt in _run_folds(settings, until, folds):
-            _say(started, receipt.summary)
-        receipt = stage.summarise(settings, until, folds)
+    tell("[dim]reading prices, computing features …[/]")
+    bounds = {name: day.date() if day else None for name, day in (("first", first), ("last", last))}
+    folds = stage.plan_folds(settings, session.date() if session else None, **bounds)
+    until = dt.date.fromisoformat(folds[0]["until"])
+    _say(started, f"{len(folds)} folds, {folds[0]['test_first']} … {folds[-1]['test_last']}")
+    for note in folds[0]["notes"]:
+        tell(f"         [yellow]note[/] {note}")
+    for receipt in _run_folds(settings, until, folds):
+        _say(started, receipt.summary)
+    receipt = stage.summarise(settings, until, folds)
     answer = {
         **receipt.details,
         "seconds": round(time.perf_counter() - started, 1),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
     if as_json:
-        typer.echo(json.dumps(answer, ensure_ascii=False, allow_nan=False))
+        print_json(answer)
     else:
         _show(answer)
 
@@ -87,7 +80,7 @@ def _run_folds(settings: Settings, session: dt.date, folds: Sequence[dict[str, A
 
 
 def _say(started: float, text: str) -> None:
-    people.print(f"[dim]{time.perf_counter() - started:5.0f} s[/]  {text}", soft_wrap=True)
+    tell(f"[dim]{time.perf_counter() - started:5.0f} s[/]  {text}")
 
 
 def _show(answer: dict[str, Any]) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from bist_pipeline.cli.shared import AsJson, DatabaseUrl, Day, LakeUrl, Source, SourcePath, errors_for, people
-from bist_pipeline.config import load_settings
+from bist_pipeline.cli.shared import AsJson, Day, print_json, tell, with_settings
+from bist_pipeline.config import Settings
 
 if TYPE_CHECKING:
     from bist_pipeline.stages.explain import Explanation, Outcome
@@ -20,25 +19,19 @@ commands = typer.Typer()
 
 
 @commands.command()
+@with_settings()
 def explain(
+    settings: Settings,
     symbol: Annotated[str, typer.Argument(help="THYAO, or THYAO.IS")],
     session: Day = None,
-    source: Source = None,
-    source_path: SourcePath = None,
-    lake: LakeUrl = None,
-    database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Say why a share has its rank, and compute by hand what became of it once that is known."""
-    with errors_for(as_json=as_json):
-        settings = load_settings(
-            source=source, source_path=source_path, lake_url=lake, database_url=database_url
-        )
-        from bist_pipeline.stages.explain import explain as find
+    from bist_pipeline.stages.explain import explain as find
 
-        found = find(settings, symbol, session.date() if session else None)
+    found = find(settings, symbol, session.date() if session else None)
     if as_json:
-        typer.echo(json.dumps(found.as_json(), ensure_ascii=False, allow_nan=False))
+        print_json(found.as_json())
         return
     output = Console(highlight=False)
     for line in _explanation_lines(found):
@@ -46,24 +39,18 @@ def explain(
 
 
 @commands.command()
+@with_settings()
 def replay(
+    settings: Settings,
     run_id: Annotated[str, typer.Argument(help="As `bist run --json` and the API name it.")],
-    source: Source = None,
-    source_path: SourcePath = None,
-    lake: LakeUrl = None,
-    database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Compute a stored batch again from the prices, calendar and model of its day; fails if it differs."""
-    with errors_for(as_json=as_json):
-        settings = load_settings(
-            source=source, source_path=source_path, lake_url=lake, database_url=database_url
-        )
-        from bist_pipeline.stages.replay import replay as repeat
+    from bist_pipeline.stages.replay import replay as repeat
 
-        found = repeat(settings, run_id)
+    found = repeat(settings, run_id)
     if as_json:
-        typer.echo(json.dumps(found.as_json(), ensure_ascii=False, allow_nan=False))
+        print_json(found.as_json())
     else:
         for line in _replay_lines(found):
             Console(highlight=False).print(line, markup=False, soft_wrap=True)
@@ -72,27 +59,21 @@ def replay(
 
 
 @commands.command()
+@with_settings()
 def rollback(
+    settings: Settings,
     to: Annotated[
         str | None, typer.Option(help="Promoted version to go to; default: the one before the champion.")
     ] = None,
-    source: Source = None,
-    source_path: SourcePath = None,
-    lake: LakeUrl = None,
-    database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an earlier model champion, and publish its ranks of the newest published session."""
-    with errors_for(as_json=as_json):
-        settings = load_settings(
-            source=source, source_path=source_path, lake_url=lake, database_url=database_url
-        )
-        from bist_pipeline.stages.rollback import rollback as go_back
+    from bist_pipeline.stages.rollback import rollback as go_back
 
-        receipt = go_back(settings, to)
-    people.print(receipt.summary, soft_wrap=True)
+    receipt = go_back(settings, to)
+    tell(receipt.summary)
     if as_json:
-        typer.echo(json.dumps({**receipt.as_json(), **receipt.details}, ensure_ascii=False))
+        print_json({**receipt.as_json(), **receipt.details})
 
 
 def _explanation_lines(found: Explanation) -> Iterator[str]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
+import logging
 import time
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from bist_pipeline.cli.shared import AsJson, DatabaseUrl, Day, LakeUrl, Source, SourcePath, errors_for, people
-from bist_pipeline.config import Settings, load_settings
+from bist_pipeline.cli.shared import AsJson, Day, people, print_json, tell, with_settings
+from bist_pipeline.config import Settings
 from bist_pipeline.contracts import kind_of
 from bist_pipeline.errors import MissingDataError
 from bist_pipeline.receipt import Receipt
-from bist_pipeline.stages import find_stage
+from bist_pipeline.stages import running
 from bist_pipeline.terminal import batch_table, closing_lines, diagnosis_lines
 
 STAGES = {
@@ -33,17 +33,15 @@ commands = typer.Typer()
 
 def run_stage(name: str, settings: Settings, session: dt.date | None, **options: bool) -> Receipt:
     """Run one stage by name, and tell people how it went."""
-    stage = find_stage(name, settings.source)
     started = time.perf_counter()
     if people.is_terminal:
         people.print(f"[dim]{name:<9}[/] …", end="\r")
-    receipt = stage(settings, session, **options)
+    receipt = running.run_stage(name, settings, session, **options)
     seconds = time.perf_counter() - started
-    people.print(
-        f"[green]{name:<9}[/] {receipt.session}: {receipt.summary} [dim]({seconds:.1f} s)[/]", soft_wrap=True
-    )
+    outcome = f"[green]{name:<9}[/] {receipt.session}: {receipt.summary} [dim]({seconds:.1f} s)[/]"
+    tell(outcome, rows=receipt.rows, data_hash=receipt.data_hash, seconds=round(seconds, 3))
     for warning in receipt.warnings:
-        people.print(f"          [yellow]note[/] {warning}", soft_wrap=True)
+        tell(f"          [yellow]note[/] {warning}", level=logging.WARNING)
     return receipt
 
 
@@ -57,50 +55,38 @@ def newest_session(settings: Settings) -> dt.date:
 
 def _stage_command(name: str, summary: str) -> None:
     @commands.command(name, help=summary)
+    @with_settings()
     def command(
+        settings: Settings,
         session: Day = None,
-        source: Source = None,
-        source_path: SourcePath = None,
-        lake: LakeUrl = None,
-        database_url: DatabaseUrl = None,
         as_json: AsJson = False,
     ) -> None:
-        with errors_for(as_json=as_json):
-            settings = load_settings(
-                source=source, source_path=source_path, lake_url=lake, database_url=database_url
-            )
-            receipt = run_stage(name, settings, session.date() if session else newest_session(settings))
+        receipt = run_stage(name, settings, session.date() if session else newest_session(settings))
         if as_json:
-            print_json(receipt)
+            print_receipt(receipt)
 
 
-def print_json(receipt: Receipt) -> None:
+def print_receipt(receipt: Receipt) -> None:
     """Print a receipt as one JSON object, its details on the same level."""
     facts = receipt.as_json()
-    typer.echo(json.dumps({**facts, **facts.pop("details")}, ensure_ascii=False))
+    print_json({**facts, **facts.pop("details")})
 
 
 @commands.command(help=STAGES["ingest"])
+@with_settings()
 def ingest(
+    settings: Settings,
     session: Day = None,
     only_missing: Annotated[
         bool, typer.Option("--only-missing", help="Only listed shares that lack a price of the session.")
     ] = False,
-    source: Source = None,
-    source_path: SourcePath = None,
-    lake: LakeUrl = None,
-    database_url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the stage that has an option of its own, and needs no session in the lake."""
-    with errors_for(as_json=as_json):
-        settings = load_settings(
-            source=source, source_path=source_path, lake_url=lake, database_url=database_url
-        )
-        day = session.date() if session else None
-        receipt = run_stage("ingest", settings, day, only_missing=only_missing)
+    day = session.date() if session else None
+    receipt = run_stage("ingest", settings, day, only_missing=only_missing)
     if as_json:
-        print_json(receipt)
+        print_receipt(receipt)
 
 
 for _name, _summary in STAGES.items():
@@ -109,28 +95,18 @@ for _name, _summary in STAGES.items():
 
 
 @commands.command()
-def run(
-    session: Day = None,
-    source: Source = None,
-    source_path: SourcePath = None,
-    lake: LakeUrl = None,
-    database_url: DatabaseUrl = None,
-    as_json: AsJson = False,
-) -> None:
+@with_settings()
+def run(settings: Settings, session: Day = None, as_json: AsJson = False) -> None:
     """Run every stage in order, without Airflow, and show the best-ranked shares."""
     started = time.perf_counter()
-    with errors_for(as_json=as_json):
-        settings = load_settings(
-            source=source, source_path=source_path, lake_url=lake, database_url=database_url
-        )
-        receipts: dict[str, Receipt] = {}
-        day = session.date() if session else None
-        for name in STAGES:
-            receipts[name] = run_stage(name, settings, day)
-            day = receipts[name].session
-        if not as_json:
-            _print_top(settings, limit=10, session=day)
-            return
+    receipts: dict[str, Receipt] = {}
+    day = session.date() if session else None
+    for name in STAGES:
+        receipts[name] = run_stage(name, settings, day)
+        day = receipts[name].session
+    if not as_json:
+        _print_top(settings, limit=10, session=day)
+        return
     score = receipts["score"]
     answer: dict[str, Any] = {
         **{key: score.details[key] for key in ("run_id", "model_name", "model_version")},
@@ -142,7 +118,7 @@ def run(
         "kind": kind_of(settings.source),
         "seconds": round(time.perf_counter() - started, 3),
     }
-    typer.echo(json.dumps(answer))
+    print_json(answer)
 
 
 def _print_top(settings: Settings, *, limit: int, session: dt.date | None) -> None:
@@ -170,38 +146,31 @@ def _print_top(settings: Settings, *, limit: int, session: dt.date | None) -> No
 
 
 @commands.command()
+@with_settings("database_url")
 def top(
+    settings: Settings,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many shares.")] = 10,
     session: Day = None,
-    database_url: DatabaseUrl = None,
 ) -> None:
     """Show the best-ranked shares of the published batch, and how far to trust them."""
-    with errors_for(as_json=False):
-        day = session.date() if session else None
-        _print_top(load_settings(database_url=database_url), limit=limit, session=day)
+    _print_top(settings, limit=limit, session=session.date() if session else None)
 
 
 @commands.command()
+@with_settings()
 def doctor(
-    source: Source = None,
-    source_path: SourcePath = None,
-    lake: LakeUrl = None,
-    database_url: DatabaseUrl = None,
+    settings: Settings,
     as_json: AsJson = False,
 ) -> None:
     """Look at source, prices, database and models; name what is wrong, and the command that helps."""
-    with errors_for(as_json=as_json):
-        settings = load_settings(
-            source=source, source_path=source_path, lake_url=lake, database_url=database_url
-        )
-        from bist_pipeline.stages.doctor import examine
+    from bist_pipeline.stages.doctor import examine
 
-        found = examine(settings)
+    found = examine(settings)
     has_problem = any(diagnosis.is_problem for diagnosis in found)
     if as_json:
         checks = [diagnosis.as_json() for diagnosis in found]
         answer = {"status": "PROBLEM" if has_problem else "OK", "checks": checks}
-        typer.echo(json.dumps(answer, ensure_ascii=False))
+        print_json(answer)
     else:
         output = Console(highlight=False)
         for line in diagnosis_lines(found):

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bist_pipeline.drift.breaks import BreakRecord, build_break_record
+from bist_pipeline.drift.break_record import BreakRecord, build_break_record
 from bist_pipeline.drift.performance import REFERENCE_ICS
 from bist_pipeline.drift.replays import Replays, build_replays
 from bist_pipeline.drift.status import NO_VERDICT
@@ -23,6 +23,8 @@ from bist_pipeline.drift.summary import summarise
 from bist_pipeline.errors import DriftInputError
 
 SCORE = "score"
+# Changes with what a calibration holds: files of another version of this package are built anew.
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Calibration:
     breaks : BreakRecord
         Of the daily one.
     daily_ic : array, shape (<= 252,)
-        Rank IC of the champion's scores with the next session's returns, oldest first.
+        Rank IC of scores with the next session's returns, oldest first: of models of the champion's recipe,
+        on sessions that none of them was trained on.
     """
 
     session: dt.date
@@ -73,7 +76,8 @@ def build_calibration(
     scores : DataFrame
         `session, symbol, tradable, score`: the champion's, on the same sessions.
     daily_ic : array
-        Of these scores with the next session's returns, oldest first.
+        Of out-of-sample scores with the next session's returns, oldest first: `scores` would flatter the
+        champion, which has seen the results of these sessions.
     trained_until, champion_session : date
         Last session of the champion's training rows, and the session it was trained at.
 
@@ -105,7 +109,7 @@ def to_bytes(calibration: Calibration) -> bytes:
     """Write a calibration as one `.npz` file; the same calibration gives the same bytes."""
     facts, arrays = _flatten(calibration, "")
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, facts=np.array(json.dumps(facts)), **arrays)
+    np.savez_compressed(buffer, facts=np.array(json.dumps({**facts, "format": FORMAT})), **arrays)
     return buffer.getvalue()
 
 
@@ -120,6 +124,8 @@ def from_bytes(content: bytes) -> Calibration:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             facts = json.loads(str(stored["facts"]))
+            if facts.get("format") != FORMAT:
+                raise ValueError("it was written by another version of this package")
             arrays = {name: stored[name] for name in stored.files if name != "facts"}
         return Calibration(
             session=dt.date.fromisoformat(facts["session"]),

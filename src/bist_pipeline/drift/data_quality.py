@@ -7,18 +7,20 @@ break a rule are named, to be set aside, and stop nothing. A rule that lacks the
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from bist_pipeline.contracts import KEY, PRICE_COLUMNS
-from bist_pipeline.drift.status import NO_VERDICT, Status, worst
+from bist_pipeline.drift.findings import Finding, QualityReport, judge, not_judged
+from bist_pipeline.drift.status import NO_VERDICT, Status
 from bist_pipeline.errors import DriftInputError
 from bist_pipeline.market.limits import compute_price_limits
 from bist_pipeline.market.panel import Mask, Panel, build_panel
+from bist_pipeline.wording import Wording, join, say, say_number, say_percent
 
 USUAL_SESSIONS = 60  # What is usual is the median of a quarter,
 MIN_USUAL_SESSIONS = 20  # or of a month while there is no more.
@@ -36,65 +38,22 @@ TINY_VOLUME = 0.05
 # Rounding and later adjustment carry honest moves this far beyond the exchange's limit (measured 2020-2024).
 LIMIT_TOLERANCE = 0.02
 
-
-@dataclass(frozen=True)
-class Finding:
-    """What one rule found.
-
-    Parameters
-    ----------
-    rule : str
-        Name of the rule.
-    status : Status
-        OK, INFO (single shares to set aside), AMBER, BLOCK or INSUFFICIENT_HISTORY.
-    value, threshold : float
-        What was measured, and beyond what it alarms; None where the rule could not judge.
-    symbols : tuple of str
-        The shares concerned, sorted.
-    message : str
-        One sentence for people.
-    """
-
-    rule: str
-    status: Status
-    value: float | None
-    threshold: float | None
-    symbols: tuple[str, ...]
-    message: str
-
-
-@dataclass(frozen=True)
-class QualityReport:
-    """What every rule found on one session."""
-
-    session: dt.date
-    findings: tuple[Finding, ...]
-
-    @property
-    def status(self) -> Status:
-        """Status of the most urgent finding."""
-        return worst(finding.status for finding in self.findings)
-
-    def as_json(self) -> list[dict[str, object]]:
-        """Return every rule with what it found, in plain JSON types."""
-        return [
-            {
-                "rule": finding.rule,
-                "status": finding.status.value,
-                "count": len(finding.symbols),
-                "symbols": list(finding.symbols),
-                "message": finding.message,
-            }
-            for finding in self.findings
-        ]
-
-    def having(self, status: Status) -> tuple[Finding, ...]:
-        """Return the findings of exactly this status."""
-        return tuple(finding for finding in self.findings if finding.status is status)
+_NO_PRICE = Wording("No share has a price.", "Hiçbir hissenin fiyatı yok.")
+_NO_SESSION_BEFORE = Wording(
+    "there is no session before to compare with.", "karşılaştırılacak önceki bir seans yok."
+)
+_ALL_COLUMNS = Wording(
+    "All price columns are there, and differ from share to share.",
+    "Bütün fiyat sütunları yerinde ve hisseden hisseye değişiyor.",
+)
 
 
 def check_session(
-    prices: pd.DataFrame, *, session: dt.date, sessions: NDArray[np.datetime64]
+    prices: pd.DataFrame,
+    *,
+    session: dt.date,
+    sessions: NDArray[np.datetime64],
+    stopped: Collection[dt.date] = (),
 ) -> QualityReport:
     """Judge one session of a price table by the deterministic rules.
 
@@ -107,6 +66,9 @@ def check_session(
         The session to judge.
     sessions : array of datetime64[D]
         The exchange's trading calendar: "the session before" and every age are counted in it.
+    stopped : collection of date
+        Earlier sessions that a check stopped and nobody released. Their bars are no yardstick: "the session
+        before" is the last one that was good, and a fault that lasts never becomes what is usual.
 
     Returns
     -------
@@ -121,7 +83,8 @@ def check_session(
     ContractError
         If a share has two bars on one session.
     """
-    bars, known = _select_history(prices, session=session, sessions=sessions)
+    good = _leave_out(sessions, stopped, session=session)
+    bars, known = _select_history(prices, session=session, sessions=good)
     rows, columns = _check_rows(bars, known), _check_columns(bars, known)
     if columns.status is Status.BLOCK:
         return QualityReport(session, (rows, columns))
@@ -129,7 +92,7 @@ def check_session(
     others = (
         check_missing(bars, session=session, min_history=dict.fromkeys(PRICE_COLUMNS, 0)),
         _check_unchanged(panel),
-        _check_moves(panel),
+        _check_moves(panel, _sessions_apart(sessions, known)),
         _check_volume(panel),
         _check_young(bars, known),
     )
@@ -181,21 +144,35 @@ def _judge_missing(shares: pd.DataFrame, symbols: Iterable[str]) -> Finding:
     before, now = shares.iloc[:-1], shares.iloc[-1]
     judged = (before.count() >= MIN_RECORD_SESSIONS) & now.notna()
     if not judged.all():
-        return _insufficient(
+        return not_judged(
             "missing_values",
-            f"{(~judged).sum()} of {len(judged)} columns have under {MIN_RECORD_SESSIONS} sessions to say "
-            "how many missing values are usual.",
+            say(
+                "{few} of {all} columns have under {needed} sessions to say how many missing values are "
+                "usual.",
+                "{all} sütunun {few} tanesinde, kaç eksik değerin olağan olduğunu söyleyecek {needed} seans "
+                "yok.",
+                few=(~judged).sum(),
+                all=len(judged),
+                needed=MIN_RECORD_SESSIONS,
+            ),
         )
     allowed = before.max() + MAX_ABOVE_RECORD
     column = (now - allowed).idxmax()
-    return _judge(
+    return judge(
         "missing_values",
         now[column],
         allowed[column],
         symbols,
         is_alarm=now[column] > allowed[column],
-        message=f"{column} is missing for {now[column]:.1%} of the shares that should have it; "
-        f"in the two years before it was never more than {before[column].max():.1%}.",
+        message=say(
+            "{column} is missing for {now} of the shares that should have it; "
+            "in the two years before it was never more than {before}.",
+            "{column}: değeri olması gereken hisselerin {now} kadarında eksik; önceki iki yılda hiç {before} "
+            "üstüne çıkmamıştı.",
+            column=column,
+            now=say_percent(now[column]),
+            before=say_percent(before[column].max()),
+        ),
     )
 
 
@@ -213,23 +190,41 @@ def _select_history(
     return bars, calendar[(calendar >= first) & (calendar <= day)]
 
 
+def _leave_out(
+    sessions: NDArray[np.datetime64], stopped: Collection[dt.date], *, session: dt.date
+) -> NDArray[np.datetime64]:
+    others = np.array([day for day in stopped if day != session], dtype="datetime64[D]")
+    return sessions[~np.isin(sessions, others)]
+
+
+def _sessions_apart(sessions: NDArray[np.datetime64], known: pd.DatetimeIndex) -> int:
+    """Trading sessions from the session that is compared with to the judged one; 1 where none was stopped."""
+    first, last = np.searchsorted(sessions, known[[-2, -1]].to_numpy()) if len(known) > 1 else (0, 1)
+    return int(last - first)
+
+
 def _check_rows(bars: pd.DataFrame, known: pd.DatetimeIndex) -> Finding:
     counts = bars.groupby("session").size().reindex(known[-USUAL_SESSIONS - 1 :], fill_value=0)
     before, now = counts.iloc[:-1], counts.iloc[-1]
     before = before[before > 0]
     if not now:
-        return _judge("rows", 0.0, MIN_COMPLETENESS, (), is_alarm=True, message="No share has a price.")
+        return judge("rows", 0.0, MIN_COMPLETENESS, (), is_alarm=True, message=_NO_PRICE)
     if len(before) < MIN_USUAL_SESSIONS:
-        return _insufficient("rows", f"{len(before)} earlier sessions are too few to say what is usual.")
+        return not_judged("rows", _say_too_few(len(before)))
     value = now / before.median()
     last, previous = (set(bars.loc[bars["session"] == day, "symbol"]) for day in known[[-1, -2]])
-    return _judge(
+    return judge(
         "rows",
         value,
         MIN_COMPLETENESS,
         previous - last,
         is_alarm=value < MIN_COMPLETENESS,
-        message=f"{now} shares have prices; on a usual day {before.median():.0f} do.",
+        message=say(
+            "{now} shares have prices; on a usual day {usual} do.",
+            "{now} hissenin fiyatı var; olağan bir günde {usual} hissenin olur.",
+            now=now,
+            usual=say_number(before.median()),
+        ),
     )
 
 
@@ -243,18 +238,18 @@ def _check_columns(bars: pd.DataFrame, known: pd.DatetimeIndex) -> Finding:
     blank = [column for column in PRICE_COLUMNS if column not in bars or _is_blank(today[column])]
     never = [column for column in blank if column in bars and column != "close" and _is_blank(before[column])]
     broken = [column for column in blank if column not in never]
-    messages = {
-        f"Missing, or the same for every share: {', '.join(broken)}.": broken,
-        f"Never delivered by this source: {', '.join(never)}.": never,
-        "All price columns are there, and differ from share to share.": not blank,
-    }
-    finding = _judge(
+    told = [
+        (broken, "Missing, or the same for every share: {names}.", "Eksik ya da her hissede aynı: {names}."),
+        (never, "Never delivered by this source: {names}.", "Bu kaynağın hiç vermediği: {names}."),
+    ]
+    messages = [say(en, tr, names=", ".join(names)) for names, en, tr in told if names]
+    finding = judge(
         "columns",
         len(broken),
         0,
         (),
         is_alarm=bool(broken),
-        message=" ".join(message for message, applies in messages.items() if applies),
+        message=join(messages or [_ALL_COLUMNS]),
     )
     return replace(finding, status=Status.INFO) if never and not broken else finding
 
@@ -267,36 +262,49 @@ def _check_unchanged(panel: Panel) -> Finding:
     """Yesterday's bar again: nobody trades to the same price and the very same volume two days running."""
     both = _has_two_closes(panel)
     if not both.any():
-        return _insufficient("unchanged", "there is no session before to compare with.")
+        return not_judged("unchanged", _NO_SESSION_BEFORE)
     same = both & (panel.close[-1] == panel.close[-2]) & (panel.volume[-1] == panel.volume[-2])
     same &= panel.volume[-1] > 0
     value = same.sum() / both.sum()
-    return _judge(
+    return judge(
         "unchanged",
         value,
         MAX_UNCHANGED,
         panel.symbols[same],
         is_alarm=value > MAX_UNCHANGED,
-        message=f"{value:.1%} of the shares repeat the price and volume of the session before.",
+        message=say(
+            "{share} of the shares repeat the price and volume of the session before.",
+            "Hisselerin {share} kadarı, önceki seansın fiyat ve hacmini yineliyor.",
+            share=say_percent(value),
+        ),
     )
 
 
-def _check_moves(panel: Panel) -> Finding:
-    """Find price changes the exchange does not allow: corporate actions not adjusted for, or bad prices."""
+def _check_moves(panel: Panel, apart: int) -> Finding:
+    """Find price changes the exchange does not allow: corporate actions not adjusted for, or bad prices.
+
+    Over several sessions it allows a limit after the other.
+    """
     both = _has_two_closes(panel)
     if not both.any():
-        return _insufficient("moves", "there is no session before to compare with.")
+        return not_judged("moves", _NO_SESSION_BEFORE)
     limit = compute_price_limits(panel.sessions[-1:])[0]
-    move = panel.close[-1] - panel.close[-2]
-    beyond = both & (np.abs(move) > (limit + LIMIT_TOLERANCE) * panel.close[-2])
+    lowest, highest = ((1 + sign * (limit + LIMIT_TOLERANCE)) ** apart for sign in (-1, 1))
+    before, now = panel.close[-2:]
+    beyond = both & ((now > highest * before) | (now < lowest * before))
     value = beyond.sum() / both.sum()
-    return _judge(
+    return judge(
         "moves",
         value,
         MAX_BEYOND_LIMIT,
         panel.symbols[beyond],
         is_alarm=value > MAX_BEYOND_LIMIT,
-        message=f"{value:.1%} of the shares moved further than the exchange's limit of {limit:.0%} a day.",
+        message=say(
+            "{share} of the shares moved further than the exchange's limit of {limit} a day.",
+            "Hisselerin {share} kadarı, borsanın günlük {limit} sınırından fazla oynadı.",
+            share=say_percent(value),
+            limit=say_percent(limit, 0),
+        ),
     )
 
 
@@ -311,17 +319,28 @@ def _check_volume(panel: Panel) -> Finding:
     before, now = panel.volume[:-1], np.nan_to_num(panel.volume[-1])
     judged = np.isfinite(panel.close[-1]) & ((before > 0).sum(axis=0) >= MIN_USUAL_SESSIONS)
     if not judged.any():
-        return _insufficient("volume", "no share has traded long enough to say which volume is usual.")
+        return not_judged(
+            "volume",
+            Wording(
+                "no share has traded long enough to say which volume is usual.",
+                "hiçbir hisse, olağan hacmini söyleyecek kadar uzun süre işlem görmedi.",
+            ),
+        )
     usual = np.nanmedian(np.where(before > 0, before, np.nan)[:, judged], axis=0)
     is_abnormal = now[judged] < TINY_VOLUME * usual
     value = is_abnormal.mean()
-    return _judge(
+    return judge(
         "volume",
         value,
         MAX_ABNORMAL_VOLUME,
         panel.symbols[judged][is_abnormal],
         is_alarm=value > MAX_ABNORMAL_VOLUME,
-        message=f"{value:.1%} of the shares traded nothing, or under {TINY_VOLUME:.0%} of their usual.",
+        message=say(
+            "{share} of the shares traded nothing, or under {tiny} of their usual.",
+            "Hisselerin {share} kadarı hiç işlem görmedi ya da olağan hacminin {tiny} altında kaldı.",
+            share=say_percent(value),
+            tiny=say_percent(TINY_VOLUME, 0),
+        ),
     )
 
 
@@ -333,9 +352,9 @@ def _check_young(bars: pd.DataFrame, known: pd.DatetimeIndex) -> Finding:
     shares = is_young.groupby(position).mean()
     before, now = shares.iloc[-RECORD_SESSIONS - 1 : -1], shares.iloc[-1]
     if len(before) < MIN_RECORD_SESSIONS:
-        return _insufficient("young", f"{len(before)} earlier sessions are too few to say what is usual.")
+        return not_judged("young", _say_too_few(len(before)))
     threshold = before.max() + MAX_ABOVE_RECORD
-    return _judge(
+    return judge(
         "young",
         now,
         threshold,
@@ -343,28 +362,23 @@ def _check_young(bars: pd.DataFrame, known: pd.DatetimeIndex) -> Finding:
         bars["symbol"][is_young & (position == position.max()) & (now > threshold)],
         is_alarm=now > threshold,
         alarm=Status.AMBER,
-        message=f"{now:.1%} of the shares have been listed for less than half a year; "
-        f"in the two years before it was never more than {before.max():.1%}.",
+        message=say(
+            "{now} of the shares have been listed for less than half a year; "
+            "in the two years before it was never more than {before}.",
+            "Hisselerin {now} kadarı yarım yıldan az süredir borsada; önceki iki yılda bu pay hiç {before} "
+            "üstüne çıkmamıştı.",
+            now=say_percent(now),
+            before=say_percent(before.max()),
+        ),
     )
 
 
-def _judge(
-    rule: str,
-    value: float,
-    threshold: float,
-    symbols: Iterable[str],
-    *,
-    is_alarm: bool,
-    alarm: Status = Status.BLOCK,
-    message: str,
-) -> Finding:
-    concerned = tuple(sorted(symbols))
-    harmless = Status.INFO if concerned else Status.OK
-    return Finding(rule, alarm if is_alarm else harmless, float(value), float(threshold), concerned, message)
-
-
-def _insufficient(rule: str, message: str) -> Finding:
-    return Finding(rule, Status.INSUFFICIENT_HISTORY, None, None, (), f"Not judged: {message}")
+def _say_too_few(sessions: int) -> Wording:
+    return say(
+        "{n} earlier sessions are too few to say what is usual.",
+        "önceki {n} seans, neyin olağan olduğunu söylemeye yetmez.",
+        n=sessions,
+    )
 
 
 def _require_columns(frame: pd.DataFrame, columns: Iterable[str]) -> None:

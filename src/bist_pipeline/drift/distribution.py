@@ -34,7 +34,9 @@ from bist_pipeline.drift.replays import (
 )
 from bist_pipeline.drift.status import NO_VERDICT, Check, Status, worst
 from bist_pipeline.drift.summary import Summary, standardise
+from bist_pipeline.drift.wording import NO_ACTION, call_feature, call_features
 from bist_pipeline.errors import DriftInputError
+from bist_pipeline.wording import Wording, join, say, say_number
 
 MIN_REPLAYS = 52
 # Smaller distances are read as this one: a feature that never moves must not alarm at its first tremor.
@@ -44,12 +46,16 @@ AMBER_P_VALUE = 0.03
 RED_TIMES_RECORD = 2.0
 
 _ACTIONS = {
-    Status.OK: "none",
-    Status.INFO: "none: know that the market has changed",
-    Status.INSUFFICIENT_HISTORY: "none yet: collect more sessions",
-    Status.AMBER: "watch: a second week in a row is a warning",
-    Status.RED: "review whether to retrain",
-    Status.ERROR: "repair the features, then check again",
+    Status.OK: NO_ACTION,
+    Status.INFO: Wording("none: know that the market has changed", "yok: piyasanın değiştiğini bilin"),
+    Status.INSUFFICIENT_HISTORY: Wording("none yet: collect more sessions", "şimdilik yok: seans biriktirin"),
+    Status.AMBER: Wording(
+        "watch: a second week in a row is a warning", "izleyin: üst üste ikinci hafta bir uyarıdır"
+    ),
+    Status.RED: Wording("review whether to retrain", "yeniden eğitimi değerlendirin"),
+    Status.ERROR: Wording(
+        "repair the features, then check again", "özellikleri onarın, sonra yeniden denetleyin"
+    ),
 }
 
 
@@ -198,7 +204,12 @@ def _conclude(
     """Rank today's furthest feature among the replays'."""
     if len(past) < MIN_REPLAYS or not columns:
         status = Status.INSUFFICIENT_HISTORY
-        message = f"{len(past)} past weeks to compare with; {MIN_REPLAYS} are needed to say what is usual."
+        message = say(
+            "{n} past weeks to compare with; {needed} are needed to say what is usual.",
+            "Karşılaştırılacak {n} geçmiş hafta var; neyin olağan olduğunu söylemek için {needed} gerekir.",
+            n=len(past),
+            needed=MIN_REPLAYS,
+        )
         return Check(name, status, None, None, None, _ACTIONS[status], message)
     ratios = today / _typical(past)
     statistic, furthest = float(ratios.max()), columns[int(ratios.argmax())]
@@ -208,10 +219,18 @@ def _conclude(
     # The rank at which p reaches the amber level: the third of 104 replays, the first of 52.
     threshold = float(np.sort(replayed)[-int(AMBER_P_VALUE * (1 + len(replayed)))])
     status = _grade(view, p_value=p_value, times_record=statistic / record)
-    message = (
-        f"{furthest} differs most: {statistic:.1f} times its usual distance from the training window. "
-        f"A quiet market shows as much in {as_rate(p_value)} checks; "
-        f"the record of {len(past)} past weeks is {record:.1f} times."
+    message = say(
+        "{feature} differs most: {times} times its usual distance from the training window. "
+        "A quiet market shows as much in {some} of {of} checks; the record of {weeks} past weeks is {record} "
+        "times.",
+        "En çok ayrılan: {feature}; eğitim dönemine uzaklığı olağanın {times} katı. Sakin bir piyasa bunu "
+        "{of} denetimin {some} tanesinde gösterir; geçmiş {weeks} haftanın rekoru {record} kat.",
+        feature=call_feature(furthest),
+        times=say_number(statistic, 1),
+        some=as_rate(p_value)[0],
+        of=as_rate(p_value)[1],
+        weeks=len(past),
+        record=say_number(record, 1),
     )
     return Check(name, status, statistic, p_value, threshold, _ACTIONS[status], message, record)
 
@@ -238,23 +257,29 @@ def _replay_statistics(past: NDArray[np.float32], ends: NDArray[np.int64]) -> ND
     return np.array([(row / _typical(past[apart])).max() for row, apart in zip(past, is_apart, strict=True)])
 
 
-def as_rate(p_value: float) -> str:
-    """Put a p-value into words.
+def as_rate(p_value: float) -> tuple[int, int]:
+    """Say a p-value as so many of so many checks.
 
-    >>> as_rate(0.03)
-    '1 of 33'
-    >>> as_rate(0.42)
-    '4 of 10'
+    >>> as_rate(0.03), as_rate(0.42)
+    ((1, 33), (4, 10))
     """
-    return f"1 of {1 / p_value:.0f}" if p_value < 0.1 else f"{10 * p_value:.0f} of 10"
+    return (1, round(1 / p_value)) if p_value < 0.1 else (round(10 * p_value), 10)
 
 
 def _mention(check: Check, status: Status, names: Sequence[str]) -> Check:
     """Add features that could not be judged: silence about them would read as OK."""
     if not names:
         return check
-    when = "in the newest sessions" if status is Status.ERROR else "in the training window"
-    message = f"{check.message} Not judged, for want of values {when}: {', '.join(names)}."
+    is_now = status is Status.ERROR
+    told = say(
+        "Not judged, for want of values {when}: {names}.",
+        "{when} değeri olmadığı için değerlendirilemeyen: {names}.",
+        when=Wording("in the newest sessions", "En yeni seanslarda")
+        if is_now
+        else Wording("in the training window", "Eğitim döneminde"),
+        names=call_features(names),
+    )
+    message = join([check.message, told])
     status = worst([check.status, status])
     return replace(check, status=status, action=_ACTIONS[status], message=message)
 

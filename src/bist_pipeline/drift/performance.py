@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from bist_pipeline.drift.adapter import CVM_RUN_TIME, CVM_WINDOWS, cvm_statistics
 from bist_pipeline.drift.status import Check, Status
+from bist_pipeline.drift.wording import NO_ACTION
+from bist_pipeline.wording import Wording, join, say, say_number
 
 # Daily ICs that a stream is compared with; the thresholds hold for this number.
 REFERENCE_ICS = 252
@@ -41,11 +43,11 @@ _THRESHOLDS = (
 # fmt: on
 
 _ACTIONS = {
-    Status.OK: "none",
-    Status.INFO: "none: there is too little skill to watch",
-    Status.INSUFFICIENT_HISTORY: "none yet: collect more results",
-    Status.AMBER: "watch: compare with the scorecard",
-    Status.RED: "review whether to retrain",
+    Status.OK: NO_ACTION,
+    Status.INFO: Wording("none: there is too little skill to watch", "yok: izlenecek kadar isabet yok"),
+    Status.INSUFFICIENT_HISTORY: Wording("none yet: collect more results", "şimdilik yok: sonuç biriktirin"),
+    Status.AMBER: Wording("watch: compare with the scorecard", "izleyin: karneyle karşılaştırın"),
+    Status.RED: Wording("review whether to retrain", "yeniden eğitimi değerlendirin"),
 }
 
 
@@ -96,7 +98,8 @@ def check_performance(
     Parameters
     ----------
     reference : array, shape (n_reference,)
-        Daily ICs of the champion's scores on sessions before it, oldest first.
+        Daily ICs before the champion, oldest first: of models of its recipe on sessions that they had not
+        seen. What the champion itself learned from would look better than anything to come.
     since_champion : array
         Daily ICs of published scores since the champion, oldest first.
     daily : array
@@ -131,8 +134,16 @@ def _check_change(reference: NDArray[np.float64], stream: NDArray[np.float64]) -
     if len(reference) < REFERENCE_ICS or len(stream) < needed:
         return _insufficient(
             name,
-            f"{len(stream)} daily results since the champion and {len(reference)} before it; "
-            f"{needed} and {REFERENCE_ICS} are needed.",
+            say(
+                "{since} daily results since the champion and {before} before it; {needed} and {reference} "
+                "are needed.",
+                "Modelden bu yana {since}, öncesinde {before} günlük sonuç var; {needed} ve {reference} "
+                "gerekir.",
+                since=len(stream),
+                before=len(reference),
+                needed=needed,
+                reference=REFERENCE_ICS,
+            ),
         )
     reference = reference[-REFERENCE_ICS:]
     thresholds = cvm_thresholds()
@@ -141,10 +152,15 @@ def _check_change(reference: NDArray[np.float64], stream: NDArray[np.float64]) -
     recent = float(stream[-max(CVM_WINDOWS) :].mean())
     has_fallen = recent < reference.mean()
     status = Status.AMBER if statistics > threshold and has_fallen else Status.OK
-    message = (
-        f"Daily rank IC {recent:+.3f} over the last {min(len(stream), max(CVM_WINDOWS))} sessions, "
-        f"{reference.mean():+.3f} before the champion. A quiet market passes the threshold once in "
-        f"{CVM_RUN_TIME:,} sessions."
+    message = say(
+        "Daily rank IC {recent} over the last {n} sessions, {before} out of sample before the champion. A "
+        "quiet market passes the threshold once in {run_time} sessions.",
+        "Günlük sıra IC'si son {n} seansta {recent}, modelden önce örneklem dışında {before}. Sakin bir "
+        "piyasa sınırı {run_time} seansta bir aşar.",
+        recent=say_number(recent, 3, signed=True),
+        n=min(len(stream), max(CVM_WINDOWS)),
+        before=say_number(reference.mean(), 3, signed=True),
+        run_time=say_number(CVM_RUN_TIME),
     )
     return Check(name, status, float(statistics), None, threshold, _ACTIONS[status], message)
 
@@ -152,38 +168,71 @@ def _check_change(reference: NDArray[np.float64], stream: NDArray[np.float64]) -
 def _check_daily(daily: NDArray[np.float64]) -> Check:
     name = "performance_daily"
     if len(daily) < DAILY_ICS:
-        return _insufficient(name, f"{len(daily)} daily results; {DAILY_ICS} are needed.")
+        told = say(
+            "{n} daily results; {needed} are needed.",
+            "{n} günlük sonuç var; {needed} gerekir.",
+            n=len(daily),
+            needed=DAILY_ICS,
+        )
+        return _insufficient(name, told)
     mean = float(daily[-DAILY_ICS:].mean())
     status = Status.RED if mean < 0 else Status.OK
-    message = f"Mean daily rank IC {mean:+.3f} over the last {DAILY_ICS} sessions."
+    message = say(
+        "Mean daily rank IC {mean} over the last {n} sessions.",
+        "Son {n} seansın ortalama günlük sıra IC'si {mean}.",
+        mean=say_number(mean, 3, signed=True),
+        n=DAILY_ICS,
+    )
     return Check(name, status, mean, None, 0.0, _ACTIONS[status], message)
 
 
 def _check_quarter(quarterly: NDArray[np.float64], horizon: int) -> Check:
     name = "performance_quarter"
     independent = len(quarterly[-QUARTER_ICS:]) / horizon
-    rests_on = f"They overlap: that is {independent:.1f} independent periods of {horizon} sessions."
+    rests_on = say(
+        "They overlap: that is {n} independent periods of {horizon} sessions.",
+        "Bunlar örtüşür: {horizon} seanslık {n} bağımsız döneme denktir.",
+        n=say_number(independent, 1),
+        horizon=horizon,
+    )
     if len(quarterly) < QUARTER_ICS:
-        return _insufficient(
-            name, f"{len(quarterly)} published sessions have matured; {QUARTER_ICS} are needed. {rests_on}"
+        told = say(
+            "{n} published sessions have matured; {needed} are needed. {rests_on}",
+            "Yayımlanan {n} seansın sonucu belli; {needed} gerekir. {rests_on}",
+            n=len(quarterly),
+            needed=QUARTER_ICS,
+            rests_on=rests_on,
         )
+        return _insufficient(name, told)
     mean = float(quarterly[-QUARTER_ICS:].mean())
     status = Status.RED if mean < 0 else Status.OK
-    message = f"Mean rank IC {mean:+.3f} over {horizon} sessions, of {QUARTER_ICS} published ones. {rests_on}"
+    message = say(
+        "Mean rank IC {mean} over {horizon} sessions, of {n} published ones. {rests_on}",
+        "Yayımlanan {n} seansın {horizon} seanslık ortalama sıra IC'si {mean}. {rests_on}",
+        mean=say_number(mean, 3, signed=True),
+        horizon=horizon,
+        n=QUARTER_ICS,
+        rests_on=rests_on,
+    )
     return Check(name, status, mean, None, 0.0, _ACTIONS[status], message)
 
 
 def _mention_skill(check: Check, reference: NDArray[np.float64]) -> Check:
     if not len(reference) or reference.mean() > LEAST_SKILL:
         return check
-    message = (
-        f"{check.message} The model's mean daily rank IC, {reference.mean():+.3f}, is too small to "
-        f"be monitored: below {LEAST_SKILL} neither an alarm nor its absence says much."
+    told = say(
+        "The model's mean daily rank IC, {mean}, is too small to be monitored: below {least} neither an "
+        "alarm nor its absence says much.",
+        "Modelin ortalama günlük sıra IC'si, {mean}, izlenemeyecek kadar küçük: {least} altında ne alarm ne "
+        "de alarmın yokluğu bir şey söyler.",
+        mean=say_number(reference.mean(), 3, signed=True),
+        least=say_number(LEAST_SKILL, 2),
     )
+    message = join([check.message, told])
     status = Status.INFO if check.status is Status.OK else check.status
     return replace(check, status=status, action=_ACTIONS[status], message=message)
 
 
-def _insufficient(name: str, message: str) -> Check:
+def _insufficient(name: str, message: Wording) -> Check:
     status = Status.INSUFFICIENT_HISTORY
     return Check(name, status, None, None, None, _ACTIONS[status], message)

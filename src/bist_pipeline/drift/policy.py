@@ -7,14 +7,15 @@ the history in one place and never opens an episode twice.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bist_pipeline.drift.status import Status, urgency_of
+from bist_pipeline.drift.status import ALARMS, Status, urgency_of
+from bist_pipeline.wording import Wording
 
 DAILY = (
     *("data_quality", "break", "missing_values"),
@@ -22,6 +23,8 @@ DAILY = (
 )
 WEEKLY = ("features", "scores")
 WEEK = 5
+# What keeps a session from being scored.
+STOPPING = {"data_quality": Status.BLOCK, "missing_values": Status.BLOCK, "break": Status.RED}
 # An episode of a daily check is over after so many sessions without another alarm.
 QUIET_SESSIONS = 5
 # Two weekly checks belong together if no more than so many sessions lie between them.
@@ -29,20 +32,47 @@ NEXT_WEEK = 2 * WEEK
 SESSIONS_BETWEEN_RETRAINS = 63
 
 RUNBOOK = {
-    "data_quality": "Repair the source, then: bist ingest, bist check, and the stages after it.",
-    "break": "Compare the named feature with yesterday's. If the market really moved: bist drift release "
-    "SESSION --reason '…'; if the data is wrong: repair it, bist ingest and repeat.",
-    "missing_values": "Find out which input the named feature lacks, repair it, bist features and repeat.",
-    "features": "Look at the named features, then and now. A fault: repair the data. A new regime: "
-    "bist drift retrain SESSION --reason '…'.",
-    "scores": "Compare with the feature check of the same week; alone it needs no action.",
-    "performance_change": "Compare with the scorecard; wait for the daily mean before acting.",
-    "performance_daily": "Ranks were worth nothing for half a year: bist drift retrain SESSION --reason '…'.",
-    "performance_quarter": "The published ranks have failed over a year: retrain, or stop using them.",
+    "data_quality": Wording(
+        "Repair the source, then: bist ingest, bist check, and the stages after it. If nothing is missing "
+        "and the data is right: bist drift release SESSION --reason '…'.",
+        "Kaynağı onarın, sonra: bist ingest, bist check ve ardından gelen aşamalar. Eksik yoksa ve veri "
+        "doğruysa: bist drift release SESSION --reason '…'.",
+    ),
+    "break": Wording(
+        "Compare the named feature with yesterday's. If the market really moved: bist drift release "
+        "SESSION --reason '…'; if the data is wrong: repair it, bist ingest and repeat.",
+        "Adı geçen özelliği dünküyle karşılaştırın. Piyasa gerçekten hareket ettiyse: bist drift release "
+        "SESSION --reason '…'; veri yanlışsa: onarın, bist ingest ile tekrarlayın.",
+    ),
+    "missing_values": Wording(
+        "Find out which input the named feature lacks, repair it, bist features and repeat.",
+        "Adı geçen özelliğin eksik girdisini bulun, onarın; bist features ile tekrarlayın.",
+    ),
+    "features": Wording(
+        "Look at the named features, then and now. A fault: repair the data. A new regime: "
+        "bist drift retrain SESSION --reason '…'.",
+        "Adı geçen özelliklere bakın, o zaman ve şimdi. Arızaysa: veriyi onarın. Yeni bir dönemse: "
+        "bist drift retrain SESSION --reason '…'.",
+    ),
+    "scores": Wording(
+        "Compare with the feature check of the same week; alone it needs no action.",
+        "Aynı haftanın özellik denetimiyle karşılaştırın; tek başına bir şey gerektirmez.",
+    ),
+    "performance_change": Wording(
+        "Compare with the scorecard; wait for the daily mean before acting.",
+        "Karne ile karşılaştırın; bir şey yapmadan önce günlük ortalamayı bekleyin.",
+    ),
+    "performance_daily": Wording(
+        "Ranks were worth nothing for half a year: bist drift retrain SESSION --reason '…'.",
+        "Sıralama yarım yıl hiçbir şeye değmedi: bist drift retrain SESSION --reason '…'.",
+    ),
+    "performance_quarter": Wording(
+        "The published ranks have failed over a year: retrain, or stop using them.",
+        "Yayımlanan sıralama bir yıldır tutmuyor: yeniden eğitin ya da kullanmayın.",
+    ),
 }
 
 Days = NDArray[np.datetime64]
-_ALARMS = (Status.AMBER, Status.RED, Status.ERROR, Status.BLOCK)
 
 
 @dataclass(frozen=True)
@@ -52,7 +82,7 @@ class Outcome:
     session: dt.date
     check: str
     status: Status
-    message: str
+    message: Wording
     model_version: str = ""
 
 
@@ -65,18 +95,21 @@ class Episode:
     opened_on: dt.date
     last_seen: dt.date
     closed_on: dt.date | None
-    cause: str
+    cause: Wording
     model_version: str
 
     @property
-    def urgency(self) -> str:
+    def urgency(self) -> Wording:
         """How soon a person has to look."""
-        return "this week" if self.status is Status.AMBER else "before the next session"
+        if self.status is Status.AMBER:
+            return Wording("this week", "bu hafta")
+        return Wording("before the next session", "bir sonraki seanstan önce")
 
     @property
-    def runbook(self) -> str:
-        """What to do, in one line."""
-        return RUNBOOK[self.check]
+    def runbook(self) -> Wording:
+        """What to do, in one line, with the session in its commands."""
+        line, day = RUNBOOK[self.check], str(self.last_seen)
+        return Wording(line.en.replace("SESSION", day), line.tr.replace("SESSION", day))
 
 
 def is_weekly_due(session: dt.date, *, sessions: Days, last: dt.date | None) -> bool:
@@ -102,11 +135,67 @@ def is_weekly_due(session: dt.date, *, sessions: Days, last: dt.date | None) -> 
     return not len(later) or later[0].item().isocalendar()[:2] != session.isocalendar()[:2]
 
 
+def find_stopped(history: Iterable[Outcome], *, released: Collection[dt.date]) -> frozenset[dt.date]:
+    """Sessions that a check stopped and no person released: none of them says what is usual.
+
+    Parameters
+    ----------
+    history : iterable of Outcome
+    released : collection of date
+        Sessions of which a person said that they are right as they are. Missing values cannot be released.
+    """
+    return frozenset(
+        outcome.session
+        for outcome in history
+        if outcome.status is STOPPING.get(outcome.check)
+        and (outcome.session not in released or outcome.check == "missing_values")
+    )
+
+
+def find_yardstick(
+    held: Days,
+    *,
+    session: dt.date,
+    good: Collection[dt.date],
+    stopped: Collection[dt.date],
+    trusted: dt.date,
+    reach: int,
+) -> dt.date | None:
+    """Newest session before `session` that a break may be measured from; None where there is none.
+
+    It was published or released, or it is one of those that the champion learned from. A session that nobody
+    judged since then is none, or a fault that began there would pass the day after. Only where nobody looked
+    for longer than the record reaches, and nothing was stopped, the session before has to do.
+
+    Parameters
+    ----------
+    held : array of datetime64[D]
+        The sessions that have features, in order.
+    session : date
+        The session to judge.
+    good : collection of date
+        Published and released sessions.
+    stopped : collection of date
+        From `find_stopped`: never a yardstick, whatever else they are.
+    trusted : date
+        Session that the champion was trained at.
+    reach : int
+        Sessions apart that the champion's record knows.
+    """
+    earlier: list[dt.date] = held[held < np.datetime64(session, "D")].tolist()
+    newest = next((d for d in reversed(earlier) if d not in stopped and (d in good or d <= trusted)), None)
+    since = [day for day in earlier if newest is None or day > newest]
+    if len(since) >= reach and not any(day in stopped for day in since):
+        return since[-1]
+    return newest
+
+
 def build_episodes(history: Iterable[Outcome], *, sessions: Days) -> list[Episode]:
     """Join the alarms of every check to episodes, oldest first.
 
-    An AMBER of a weekly check counts from its second week running, everything else at once. Where an alarm
-    becomes more urgent one episode ends and another begins; becoming less urgent does not end one.
+    An AMBER of `features` counts from its second week running, one of `scores` never: alone it asks nothing
+    of anybody. Everything else counts at once. Where an alarm becomes more urgent one episode ends and
+    another begins; becoming less urgent does not end one.
 
     Parameters
     ----------
@@ -189,17 +278,19 @@ def _open(outcome: Outcome) -> Episode:
 
 def _is_alarm(outcome: Outcome, before: Outcome | None, sessions: Days) -> bool:
     if outcome.check not in WEEKLY or outcome.status is not Status.AMBER:
-        return outcome.status in _ALARMS
+        return outcome.status in ALARMS
+    if outcome.check == "scores":
+        return False  # there is nothing to do about it alone; with `features` it asks for a new model
     return (
         before is not None
-        and before.status in _ALARMS
+        and before.status in ALARMS
         and _between(sessions, before.session, outcome.session) <= NEXT_WEEK
     )
 
 
 def _is_over(episode: Episode, outcome: Outcome, sessions: Days) -> bool:
     if outcome.check in WEEKLY:
-        return outcome.status not in _ALARMS
+        return outcome.status not in ALARMS
     return _between(sessions, episode.last_seen, outcome.session) > QUIET_SESSIONS
 
 

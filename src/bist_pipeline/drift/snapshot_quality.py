@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from bist_pipeline.contracts import SNAPSHOT_NUMBERS, SNAPSHOT_TARGET
-from bist_pipeline.drift.data_quality import Finding, QualityReport
+from bist_pipeline.drift.findings import Finding, QualityReport
 from bist_pipeline.drift.status import Status
 from bist_pipeline.market.snapshot import MAX_MISSING
+from bist_pipeline.wording import Wording, say
 
 _CHANGES = [name for name in SNAPSHOT_NUMBERS if name.endswith("Degisim (%)")]
 # A share cannot lose more than all of its value.
@@ -41,7 +42,13 @@ def _target(shares: pd.DataFrame) -> Finding:
         value=share,
         threshold=MAX_MISSING,
         symbols=_symbols(shares, unknown),
-        message=f"{SNAPSHOT_TARGET} is unknown for {unknown.sum()} of {len(shares)} shares.",
+        message=say(
+            "{target} is unknown for {n} of {all} shares.",
+            "{target}, {all} hissenin {n} tanesinde bilinmiyor.",
+            target=SNAPSHOT_TARGET,
+            n=unknown.sum(),
+            all=len(shares),
+        ),
     )
 
 
@@ -54,26 +61,36 @@ def _columns(shares: pd.DataFrame) -> Finding:
         value=float(len(empty)),
         threshold=0.0,
         symbols=(),
-        message=f"{len(empty)} of {len(missing)} columns are mostly missing and are dropped"
-        + (f": {', '.join(empty)}." if len(empty) else "."),
+        message=say(
+            "{n} of {all} columns are mostly missing and are dropped{which}.",
+            "{all} sütunun {n} tanesi çoğunlukla boş olduğu için kullanılmıyor{which}.",
+            n=len(empty),
+            all=len(missing),
+            which=f": {', '.join(empty)}" if len(empty) else "",
+        ),
     )
 
 
 def _infinities(shares: pd.DataFrame) -> Finding:
     infinite = np.isinf(shares[SNAPSHOT_NUMBERS]).any(axis=1)
-    return _about_shares("infinite", shares, infinite, "hold an infinite number")
+    told = Wording("hold an infinite number", "sonsuz bir sayı içeriyor")
+    return _about_shares("infinite", shares, infinite, told)
 
 
 def _changes(shares: pd.DataFrame) -> Finding:
     impossible = (shares[_CHANGES] < _LOWEST_CHANGE_PCT).any(axis=1)
-    return _about_shares("changes", shares, impossible, "lost more than 100 % by one of their columns")
+    told = Wording(
+        "lost more than 100 % by one of their columns", "bir sütununa göre %100'den fazla değer yitirmiş"
+    )
+    return _about_shares("changes", shares, impossible, told)
 
 
 def _sectors(shares: pd.DataFrame) -> Finding:
-    return _about_shares("sector", shares, shares["Sektor"].isna(), "have no sector")
+    told = Wording("have no sector", "sektörsüz")
+    return _about_shares("sector", shares, shares["Sektor"].isna(), told)
 
 
-def _about_shares(rule: str, shares: pd.DataFrame, concerned: pd.Series, what: str) -> Finding:
+def _about_shares(rule: str, shares: pd.DataFrame, concerned: pd.Series, told: Wording) -> Finding:
     """Single shares are worth a look; they stop nothing."""
     return Finding(
         rule,
@@ -81,7 +98,13 @@ def _about_shares(rule: str, shares: pd.DataFrame, concerned: pd.Series, what: s
         value=float(concerned.mean()),
         threshold=0.0,
         symbols=_symbols(shares, concerned),
-        message=f"{concerned.sum()} of {len(shares)} shares {what}.",
+        message=say(
+            "{n} of {all} shares {told}.",
+            "{all} hissenin {n} tanesi {told}.",
+            n=concerned.sum(),
+            all=len(shares),
+            told=told,
+        ),
     )
 
 

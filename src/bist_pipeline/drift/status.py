@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from bist_pipeline.wording import Wording
+
 # Consequence of every refusal to judge.
 NO_VERDICT = "The check was not made; that is not the same as no drift."
 
@@ -25,6 +27,9 @@ class Status(Enum):
     BLOCK = "BLOCK"
 
 
+# What people are told of.
+ALARMS = (Status.AMBER, Status.RED, Status.ERROR, Status.BLOCK)
+
 _URGENCY = {status: urgency for urgency, status in enumerate(Status)}
 
 
@@ -41,12 +46,12 @@ class Check:
     statistic, p_value, threshold : float or None
         What was measured, how often a quiet market shows as much, and where the alarm begins; None where
         the check could not be made.
-    action : str
-        What to do about it.
-    message : str
-        One sentence for people.
+    action, message : Wording
+        What to do about it, and one sentence for people.
     record : float or None
         The largest statistic of the sessions that the check compares with.
+    shares : tuple of str
+        Symbols of the single shares concerned; empty where it is about no single ones.
     """
 
     check: str
@@ -54,9 +59,10 @@ class Check:
     statistic: float | None
     p_value: float | None
     threshold: float | None
-    action: str
-    message: str
+    action: Wording
+    message: Wording
     record: float | None = None
+    shares: tuple[str, ...] = ()
 
 
 def urgency_of(status: Status) -> int:

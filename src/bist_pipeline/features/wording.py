@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bist_pipeline.features.registry import REGISTRY
 from bist_pipeline.features.words import NAMES, PLAIN_NUMBER, UNITS
+from bist_pipeline.wording import say_number
 
 _UNIT_OF = {feature.name: feature.unit for feature in REGISTRY}
 # Fewer shares than this on either side: the value is what nearly all have.
@@ -94,10 +95,9 @@ def _say_value(feature: str, value: float) -> tuple[str, str]:
     if rule is None:
         return "", ""
     factor, digits, english, turkish = rule
-    scaled = f"{value * factor:z.{digits}f}".replace("-", "−")
+    scaled = say_number(value * factor, digits)
     # Turkish writes the percent sign before the number, and the minus before both.
-    in_turkish = turkish.format(scaled.replace(".", ",")).replace("%−", "−%")
-    return english.format(scaled), in_turkish
+    return english.format(scaled.en), turkish.format(scaled.tr).replace("%−", "−%")
 
 
 def _compare(value: float, column: NDArray[np.float64]) -> tuple[str, str]:

@@ -99,7 +99,7 @@ class Lake:
             source.parts,
             first=str(since or dt.date.min),
             last=str(until or dt.date.max),
-            columns=None if columns is None else list(dict.fromkeys([*columns, "session"])),
+            columns=None if columns is None else list(dict.fromkeys([*columns, "session", "symbol"])),
         )
         # Selecting copies, and a table of features is large.
         return frame if columns is None or list(frame) == list(columns) else frame[list(columns)]

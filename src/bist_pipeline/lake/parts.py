@@ -33,7 +33,7 @@ def read_parts(
     Parameters
     ----------
     columns : sequence of str, optional
-        With `session` among them.
+        With `session` and `symbol` among them: files may overlap, and then they order the rows.
     """
     wanted = [(part, [day for day in part.sessions if first <= day <= last]) for part in parts]
     # Where no row is wanted, one file still says which columns there are.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -108,6 +109,48 @@ class BacktestResult:
     checks: tuple[Check, ...]
     curves: Curves
 
+    def as_rows(self) -> list[dict[str, Any]]:
+        """Return a row for each ranking, best first, as the table `backtests` keeps it."""
+        shared = {
+            "horizon_sessions": self.horizon,
+            "first_session": dt.date.fromisoformat(self.first),
+            "last_session": dt.date.fromisoformat(self.last),
+            "dates": self.dates,
+            "symbols": self.symbols,
+            "independent": self.independent_quarters,
+        }
+        return [{**shared, **self._figures_of(name)} for name in self.models]
+
+    def _figures_of(self, name: str) -> dict[str, Any]:
+        figures, lead = self.models[name], self.advantage.get(name, {})
+        plain = (
+            "rank_ic",
+            "nw_t",
+            "ic_positive",
+            "spread_quarter",
+            "top20_quarter",
+            "top20_net_quarter",
+            "r2",
+        )
+        bounds = {
+            "rank_ic": figures.get("rank_ic_ci"),
+            "spread": figures.get("spread_quarter_ci"),
+            "lead": lead.get("rank_ic_ci"),
+        }
+        ends = {
+            f"{figure}_{end}": None if found is None else found[place]
+            for figure, found in bounds.items()
+            for place, end in enumerate(("lower", "upper"))
+        }
+        return {
+            "ranking": name,
+            **{figure: figures[figure] for figure in plain},
+            **ends,
+            "coverage": self.coverage["pooled"] if name == BLEND else None,
+            "lead_ic": lead.get("rank_ic"),
+            "by_year": dict(self.by_year[name]),
+        }
+
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON types, without the curves."""
         facts = {name: value for name, value in vars(self).items() if name != "curves"}
@@ -120,8 +163,9 @@ def judge(forecasts: pd.DataFrame, *, horizon: int, step: int, nominal: float) -
     Parameters
     ----------
     forecasts : DataFrame
-        `session, symbol, tradable, excess, volatility`, a score per model of `MODELS`, and the blend's
-        `expected_excess_return, lower, upper`. A share that a model has no score for is in its middle.
+        `session, symbol, tradable, excess, volatility`, a score per model of `MODELS` (the blend and low
+        volatility at least), and the blend's `expected_excess_return, lower, upper`. A share that a model has
+        no score for is in its middle.
     horizon : int
         Sessions the excess runs over.
     step : int
@@ -142,8 +186,9 @@ def judge(forecasts: pd.DataFrame, *, horizon: int, step: int, nominal: float) -
             consequence="There is nothing to judge.",
             next_step="load more shares or a longer history",
         )
-    judged = {name: _Model(_rows_of(tradable, name), horizon=horizon, lag=lag) for name in MODELS}
-    all_rows = {name: _Model(_rows_of(forecasts, name), horizon=horizon, lag=lag) for name in MODELS}
+    names = [name for name in MODELS if name in forecasts]
+    judged = {name: _Model(_rows_of(tradable, name), horizon=horizon, lag=lag) for name in names}
+    all_rows = {name: _Model(_rows_of(forecasts, name), horizon=horizon, lag=lag) for name in names}
     metrics.summarise_daily(judged[BLEND].daily, lag=lag)  # refuses forecasts without any order
     models = {name: model.figures() for name, model in judged.items()}
     by_year = {name: model.by_year() for name, model in judged.items()}
@@ -152,7 +197,7 @@ def judge(forecasts: pd.DataFrame, *, horizon: int, step: int, nominal: float) -
         **judged[BLEND].coverage(),
         "by_vol_quintile": metrics.coverage_by_quintile(tradable, "volatility"),
     }
-    advantage = {name: judged[BLEND].lead(judged[name]) for name in MODELS if name != BLEND}
+    advantage = {name: judged[BLEND].lead(judged[name]) for name in names if name != BLEND}
     days = tradable["session"].drop_duplicates().sort_values()
     return BacktestResult(
         horizon=horizon,

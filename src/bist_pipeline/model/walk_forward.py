@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -43,11 +43,14 @@ class WalkForward:
         What each model was trained and tested on.
     metrics : dict
         From `judge`, and `rank_ic_low_vol_126` of the same rows, NaN where no volatility is known.
+    models : tuple of Pipeline
+        The model of each fold; empty where the forecasts were made elsewhere.
     """
 
     forecasts: pd.DataFrame
     folds: tuple[Fold, ...]
     metrics: dict[str, float]
+    models: tuple[Pipeline, ...] = ()
 
 
 def run(
@@ -72,8 +75,13 @@ def run(
         If the history is too short for the folds, or nothing varies.
     """
     folds = plan_folds(examples, sessions=sessions, settings=settings)
-    parts = [forecast_fold(examples, columns, fold, sessions=sessions, settings=settings) for fold in folds]
-    return judge_folds(pd.concat(parts, ignore_index=True), folds, settings=settings)
+    models = [fit_fold(examples, columns, fold, sessions=sessions, settings=settings) for fold in folds]
+    parts = [
+        forecast_fold(examples, columns, fold, sessions=sessions, settings=settings, model=model)
+        for fold, model in zip(folds, models, strict=True)
+    ]
+    judged = judge_folds(pd.concat(parts, ignore_index=True), folds, settings=settings)
+    return replace(judged, models=tuple(models))
 
 
 def judge_folds(forecasts: pd.DataFrame, folds: Sequence[Fold], *, settings: Settings) -> WalkForward:
@@ -155,6 +163,33 @@ def earliest_test(examples: pd.DataFrame, *, sessions: NDArray[np.datetime64], s
     return start
 
 
+def find_lives(folds: Sequence[Fold], *, until: dt.date) -> list[tuple[dt.date, dt.date]]:
+    """First and last session on which each fold's model is the newest there is; the last one's is `until`.
+
+    >>> past, days = dt.date(2023, 6, 1), [dt.date(2024, 1, n) for n in (1, 7, 8, 14)]
+    >>> folds = [Fold(1, past, past, *days[:2]), Fold(2, past, past, *days[2:])]
+    >>> [f"{first} {last}" for first, last in find_lives(folds, until=dt.date(2024, 2, 29))]
+    ['2024-01-01 2024-01-07', '2024-01-08 2024-02-29']
+    """
+    ends = [*(fold.test_last for fold in folds[:-1]), until]
+    return [(fold.test_first, end) for fold, end in zip(folds, ends, strict=True)]
+
+
+def fit_fold(
+    examples: pd.DataFrame,
+    columns: Sequence[str],
+    fold: Fold,
+    *,
+    sessions: NDArray[np.datetime64],
+    settings: Settings,
+) -> Pipeline:
+    """Tune and fit the model on the fold's past; parameters and errors as in `run`."""
+    past, block = _split(examples, fold)
+    known = _known(columns, past, block)
+    tuned = tune(past, known, sessions=sessions, settings=settings)
+    return fit(past, known, sessions=sessions, settings=tuned)
+
+
 def forecast_fold(
     examples: pd.DataFrame,
     columns: Sequence[str],
@@ -163,6 +198,7 @@ def forecast_fold(
     sessions: NDArray[np.datetime64],
     settings: Settings,
     models: Collection[str] = GATE_MODELS,
+    model: Pipeline | None = None,
 ) -> pd.DataFrame:
     """Train on the fold's past, forecast its test block; parameters and errors as in `run`.
 
@@ -172,6 +208,8 @@ def forecast_fold(
     ----------
     models : collection of str
         Of `MODELS`, the ones to compute.
+    model : Pipeline, optional
+        From `fit_fold`; without, it is fitted here.
 
     Returns
     -------
@@ -183,9 +221,8 @@ def forecast_fold(
     past, block = _split(examples, fold)
     forecasts = block[_KEPT].assign(fold=fold.number, volatility=block.get(VOLATILITY, np.nan))
     if {BLEND, "lightgbm", "ridge"} & set(models):
-        known = _known(columns, past, block)
-        tuned = tune(past, known, sessions=sessions, settings=settings)
-        model = fit(past, known, sessions=sessions, settings=tuned)
+        if model is None:
+            model = fit_fold(examples, columns, fold, sessions=sessions, settings=settings)
         forecasts = forecasts.join(_forecast(model, block, models))
     task = Task(past, np.searchsorted(sessions, past["session"]), block, seed=fold.number)
     scores = {name: BASELINES[name](task) for name in BASELINES if name in models}

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 from markupsafe import Markup
 
 from bist_pipeline.drift.distribution import as_rate
 from bist_pipeline.drift.performance import LEAST_SKILL
 from bist_pipeline.drift.policy import RUNBOOK
 from bist_pipeline.drift.report import FeatureStory, ScoreEffect, Values
-from bist_pipeline.drift.status import Status
+from bist_pipeline.drift.status import ALARMS, Check, Status
 from bist_pipeline.events import Event
 from bist_pipeline.features.wording import name_feature
 from bist_pipeline.reports import drift_charts as charts
-from bist_pipeline.reports.page import as_percent, in_both, open_environment
+from bist_pipeline.reports.page import in_both, open_environment, show
+from bist_pipeline.wording import Wording, say, say_number, say_percent
 
 # Each text in English and Turkish.
 STATUSES = {
@@ -98,19 +100,8 @@ POINTS_TO = {
     **dict.fromkeys(("performance_change", "performance_daily", "performance_quarter"), ("model", "model")),
     "order": ("", ""),
 }
-RUNBOOK_TR = {
-    "data_quality": "Kaynağı onarın, sonra: bist ingest, bist check ve ardından gelen aşamalar.",
-    "break": "Adı geçen özelliği dünküyle karşılaştırın. Piyasa gerçekten hareket ettiyse: bist drift "
-    "release SESSION --reason '…'; veri yanlışsa: onarın, bist ingest ile tekrarlayın.",
-    "missing_values": "Adı geçen özelliğin eksik girdisini bulun, onarın; bist features ile tekrarlayın.",
-    "features": "Adı geçen özelliklere bakın, o zaman ve şimdi. Arızaysa: veriyi onarın. Yeni bir dönemse: "
-    "bist drift retrain SESSION --reason '…'.",
-    "scores": "Aynı haftanın özellik denetimiyle karşılaştırın; tek başına bir şey gerektirmez.",
-    "performance_change": "Karne ile karşılaştırın; bir şey yapmadan önce günlük ortalamayı bekleyin.",
-    "performance_daily": "Sıralama yarım yıl hiçbir şeye değmedi: bist drift retrain SESSION --reason '…'.",
-    "performance_quarter": "Yayımlanan sıralama bir yıldır tutmuyor: yeniden eğitin ya da kullanmayın.",
-}
-_ALARMS = (Status.AMBER, Status.RED, Status.ERROR, Status.BLOCK)
+# Of the shares that a stopped session names, so many are listed.
+_SHARES_NAMED = 30
 _IN_TIMES = ("features", "regime", "scores", "score_spread", "break")
 _IN_IC = ("performance_daily", "performance_quarter")
 
@@ -126,8 +117,17 @@ class CheckLine:
     p_value: float | None
     threshold: float | None
     record: float | None
-    message: str
+    message: Wording
     since: dt.date | None = None
+    shares: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Stop:
+    """What follows from a session that is not scored: whose ranks stay served, if any, and what to do."""
+
+    served: dt.date | None
+    next_step: Wording
 
 
 @dataclass(frozen=True)
@@ -137,84 +137,107 @@ class Report:
     session: dt.date
     source: str
     status: Status
-    told: str
+    told: Wording
     checks: Sequence[CheckLine]
     model: str
-    trained_through: dt.date
-    story: FeatureStory | None
-    scores: ScoreEffect | None
-    ic_before: Values
-    ic_since: Values
-    events: Sequence[Event]
-    knows_events: bool
+    trained_through: dt.date | None
+    story: FeatureStory | None = None
+    scores: ScoreEffect | None = None
+    ic_before: Values = field(default_factory=lambda: np.empty(0))
+    ic_since: Values = field(default_factory=lambda: np.empty(0))
+    events: Sequence[Event] = ()
+    knows_events: bool = False
+    stop: Stop | None = None
+
+
+def as_line(
+    check: Check, session: dt.date, *, since: Mapping[tuple[str, str], dt.date] | None = None
+) -> CheckLine:
+    """Prepare a check of a session for the report; `since`: since when alarms last, by check and status."""
+    return CheckLine(
+        session,
+        check.check,
+        check.status,
+        check.statistic,
+        check.p_value,
+        check.threshold,
+        check.record,
+        check.message,
+        since=(since or {}).get((check.check, check.status.value)),
+        shares=check.shares,
+    )
 
 
 def render_drift(report: Report) -> str:
     """Lay out the report of one session; the same values always give the same page."""
     environment = open_environment()
-    environment.filters |= {"points": _in_points}
+    environment.filters |= {"points": _in_points, "times": _times, "figure": _figure}
     names = {"STATUSES": STATUSES, "CHECKS": CHECKS, "POINTS_TO": POINTS_TO}
     first = next((line for line in report.checks if line.status is report.status), None)
     is_waiting = first is None and report.status is Status.INFO
     return environment.get_template("drift.html").render(
         report=report,
         verdict=WAITING if is_waiting else VERDICTS[report.status.value],
-        why=in_both(report.told, _tell_in_turkish(report, first)),
-        alarms=[line for line in report.checks if line.status in _ALARMS],
+        why=show(report.told),
+        alarms=[line for line in report.checks if line.status in ALARMS],
         charts=charts,
         measured=_measured,
         rate=_rate,
-        runbook=_runbook,
+        runbook=lambda name: _runbook(name, report.session),
         plain=lambda name: in_both(*name_feature(name)),
         number=_number,
         least_skill=LEAST_SKILL,
+        SHARES_NAMED=_SHARES_NAMED,
+        say=say,
+        say_number=say_number,
+        say_percent=say_percent,
         **names,
     )
 
 
-def _tell_in_turkish(report: Report, first: CheckLine | None) -> str:
-    """The checks' own sentences are English; this says as much with the report's figures."""
-    told = []
-    if first is not None:
-        told.append(f"{CHECKS[first.name][1]} {STATUSES[first.status.value][1].capitalize()}.")
-    features = report.story.newest.features if report.story else ()
-    if features and features[0].typical:
-        times = report.story.weeks[-1].times[features[0].feature] if report.story else 0.0
-        name = name_feature(features[0].feature)[1]
-        told.append(f"En çok ayrılan özellik: {name}, olağan uzaklığının {times:.1f} katı.")
-    return " ".join(told)
-
-
-def _measured(line: CheckLine, value: float | None) -> str:
+def _measured(line: CheckLine, value: float | None) -> Markup:
     """One of a check's figures in its own unit."""
     if value is None:
-        return "–"
+        return _figure(None)
     if line.name in _IN_TIMES:
-        return f"{value:.1f} ×"
+        return _times(value)
     if line.name in _IN_IC:
-        return f"{value:+.3f}".replace("-", "−")
-    return as_percent(value) if line.name in ("missing_values", "data_quality") else f"{value:.2f}"
+        return show(say_number(value, 3, signed=True))
+    if line.name in ("missing_values", "data_quality"):
+        return show(say_percent(value))
+    return _figure(value, 2)
 
 
 def _rate(line: CheckLine) -> Markup:
     """Say how often a quiet market shows as much."""
     if line.p_value is None:
         return in_both("", "")
-    some, of = as_rate(line.p_value).split(" of ")
+    some, of = as_rate(line.p_value)
     return in_both(
         f"a quiet market reaches this in {some} of {of} checks",
         f"sakin bir piyasa buna her {of} denetimin {some} tanesinde ulaşır",
     )
 
 
-def _runbook(name: str) -> Markup:
-    return in_both(RUNBOOK.get(name, "–"), RUNBOOK_TR.get(name, "–"))
+def _runbook(name: str, session: dt.date) -> Markup:
+    """What to do about an alarm, the session put into the commands."""
+    line = RUNBOOK.get(name, Wording("–", "–"))
+    return in_both(*(text.replace("SESSION", str(session)) for text in (line.en, line.tr)))
 
 
-def _number(value: float) -> str:
+def _number(value: float) -> Markup:
     """Three significant digits: features have units of all sizes."""
-    return f"{value:.3g}".replace("-", "−")
+    text = f"{value:.3g}".replace("-", "−")
+    return in_both(text, text.replace(".", ","))
 
 
-def _in_points(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.0f} %"
+def _figure(value: float | None, digits: int = 0) -> Markup:
+    return in_both("–", "–") if value is None else show(say_number(value, digits))
+
+
+def _times(value: float | None) -> Markup:
+    return _figure(None) if value is None else Markup("{} ×").format(_figure(value, 1))
+
+
+def _in_points(share: float | None) -> Markup:
+    return _figure(None) if share is None else show(say_percent(share, 0))

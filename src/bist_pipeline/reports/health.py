@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jinja2 import Environment
 
-from bist_pipeline.drift.data_quality import Finding, QualityReport
+from bist_pipeline.drift.findings import Finding, QualityReport
 from bist_pipeline.market.health_report import FIGURES, HealthReport
 from bist_pipeline.reports import charts
 from bist_pipeline.reports.page import as_percent, group_digits, open_environment

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from bist_pipeline.wording import Wording
+
 
 def open_environment() -> Environment:
     """Open the templates, with the texts and numbers that every page needs."""
@@ -18,13 +20,18 @@ def open_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": as_percent, "change": as_change, "grouped": group_digits}
-    environment.globals |= {"t": in_both, "text_of": _text_of}
+    environment.globals |= {"t": in_both, "text_of": _text_of, "show": show}
     return environment
 
 
 def in_both(english: str, turkish: str) -> Markup:
     """Text in both languages, of which the page shows one."""
     return Markup('<span lang="en">{}</span><span lang="tr">{}</span>').format(english, turkish)
+
+
+def show(words: Wording) -> Markup:
+    """A text that was said in both languages."""
+    return in_both(words.en, words.tr)
 
 
 # Groups of digits are parted by a thin space: a comma or a point means the opposite in the other language.

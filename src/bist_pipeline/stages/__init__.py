@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from bist_pipeline.receipt import Receipt
 
 
-_FOLDS = ("plan_folds", "run_fold")
+FOLDS = ("plan_folds", "run_fold")
 
 
 def find_stage(name: str, source: str) -> Callable[..., Receipt]:
     """Return the stage that the source needs; imported here, because a stage's libraries take seconds."""
-    module = "snapshot" if source == "snapshot" else "folds" if name in _FOLDS else name
+    module = "snapshot" if source == "snapshot" else "folds" if name in FOLDS else name
     stage: Callable[..., Receipt] = getattr(import_module(f"bist_pipeline.stages.{module}"), name)
     return stage

@@ -2,7 +2,8 @@
 
 Three steps, so that folds may run side by side, in one process or as tasks of an orchestrator: `plan_folds`,
 then `run_fold` for each, then `summarise`. They read and write the lake beside what is served, never that
-itself: any prices may be tested at any time.
+itself, and no rank changes: any prices may be tested at any time. The figures are shown on the page about the
+model.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ import pandas as pd
 from bist_pipeline import __version__
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
-from bist_pipeline.errors import InsufficientDataError, MissingDataError, RegistryUnavailableError
+from bist_pipeline.errors import (
+    InsufficientDataError,
+    MissingDataError,
+    RegistryUnavailableError,
+    StoreError,
+)
 from bist_pipeline.features.registry import ALL_FAMILIES, compute_features, rank_columns
 from bist_pipeline.lake import Lake, content_hash, open_lake
 from bist_pipeline.market.cleaning import clean
@@ -35,7 +41,8 @@ from bist_pipeline.model.splits import Fold
 from bist_pipeline.receipt import Receipt
 from bist_pipeline.reports.backtest import render_backtest
 from bist_pipeline.sources.base import open_source
-from bist_pipeline.stages.inputs import read_facts, read_prices
+from bist_pipeline.stages.inputs import open_store, read_facts, read_prices
+from bist_pipeline.store.write import write_backtest
 from bist_pipeline.tracking import Registry
 
 # Every backtest replaces the examples of the one before; one that is still running finds its own by their
@@ -135,7 +142,7 @@ def run_fold(settings: Settings, session: dt.date, fold: Mapping[str, Any]) -> R
 
 
 def summarise(settings: Settings, session: dt.date, folds: Sequence[Mapping[str, Any]]) -> Receipt:
-    """Judge the forecasts of all folds, and put the report into the lake and into MLflow.
+    """Judge the forecasts of all folds; put the report into the lake and MLflow, its figures on the page.
 
     The report is `reports/backtest/<first>_<last>_<backtest>.html` beside the data sets, its figures the
     `.json` of the same name.
@@ -144,6 +151,8 @@ def summarise(settings: Settings, session: dt.date, folds: Sequence[Mapping[str,
     ------
     MissingDataError
         If a fold was not run.
+    StoreError
+        If the predictions database does not take the figures; the report is in the lake by then.
     RegistryUnavailableError
         If MLflow does not answer; the report is in the lake by then.
     """
@@ -173,6 +182,7 @@ def summarise(settings: Settings, session: dt.date, folds: Sequence[Mapping[str,
     }
     place = f"reports/backtest/{result.first}_{result.last}_{identity}"
     report = {kind: lake.publish(f"{place}.{kind}", text) for kind, text in texts.items()}["html"]
+    _store(settings, result, folds, report=report)
     _record(settings, result, folds[0], texts, report=report)
     blend = result.models[walk_forward.BLEND]
     return Receipt(
@@ -266,6 +276,20 @@ def _read_forecasts(lake: Lake, folds: Sequence[Mapping[str, Any]]) -> pd.DataFr
             next_step="run these folds, or all: bist backtest",
         )
     return lake.read(dataset)
+
+
+def _store(
+    settings: Settings, result: BacktestResult, folds: Sequence[Mapping[str, Any]], *, report: str
+) -> None:
+    """Write the figures into the predictions database, where the page about the model shows them."""
+    figures = [{**row, "folds": len(folds)} for row in result.as_rows()]
+    try:
+        until = dt.date.fromisoformat(folds[0]["until"])
+        write_backtest(open_store(settings), settings.source, until, figures)
+    except StoreError as error:
+        raise type(error)(
+            error.what, consequence=f"The report is complete without it: {report}", next_step=error.next_step
+        ) from error
 
 
 def _record(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 
 import numpy as np
@@ -38,16 +38,21 @@ CHUNK_SESSIONS = 126
 WATCHED_FAMILIES = (long_horizon.FAMILY, fundamentals.FAMILY)
 
 
-def calibrate(settings: Settings, model: ModelVersion) -> tuple[str, ...]:
+def calibrate(
+    settings: Settings, model: ModelVersion, out_of_sample: Callable[[], pd.DataFrame]
+) -> tuple[str, ...]:
     """Build the calibration of a champion from what was known when it was trained, unless it has one.
 
-    A calibration of other features than there are now is built anew.
+    One that cannot be used, being damaged, of other features or of an older format, is built anew.
 
     Parameters
     ----------
     settings : Settings
     model : ModelVersion
         Promoted, of the configured source.
+    out_of_sample : callable
+        Returns `session, symbol, score` of the champion's recipe, on sessions that it was not trained on.
+        Called only if a calibration is built.
 
     Returns
     -------
@@ -56,13 +61,10 @@ def calibrate(settings: Settings, model: ModelVersion) -> tuple[str, ...]:
         without a calibration, and every drift check says so.
     """
     store, lake = open_store(settings), open_lake(settings)
-    columns = watched_columns(lake)
-    with connect(store) as connection:
-        known = read_calibration(connection, settings.source, name=model.name, version=model.version)
-    if known is not None and known.features_hash == hash_columns(list(columns)) and _is_whole(lake, known):
+    if _is_calibrated(settings, model):
         return ()
     try:
-        calibration = _build(settings, model, columns)
+        calibration = _build(settings, model, out_of_sample())
     except DriftInputError as error:
         return (f"the model has no drift calibration: {error.what}",)
     content = to_bytes(calibration)
@@ -141,16 +143,21 @@ def _chunks(sessions: Sessions) -> Iterator[tuple[dt.date, dt.date]]:
         yield part[0].item(), part[-1].item()
 
 
-def _build(settings: Settings, model: ModelVersion, columns: dict[str, int]) -> Calibration:
+def _is_calibrated(settings: Settings, model: ModelVersion) -> bool:
+    try:
+        load_calibration(settings, model)
+    except DriftInputError:
+        return False
+    return True
+
+
+def _build(settings: Settings, model: ModelVersion, out_of_sample: pd.DataFrame) -> Calibration:
     lake, session = open_lake(settings), model.trained_through
+    columns = watched_columns(lake)
     features = lake.read("features", until=session, columns=[*KEY, "tradable", *columns])
     sessions = np.unique(features["session"].to_numpy().astype("datetime64[D]"))[-SCORED_SESSIONS:]
     scores = score_sessions(lake, Registry(settings).load(model), sessions)
-    market = read_market(settings, session)
-    close = market.panel.close
-    following = np.full_like(close, np.nan)
-    following[:-1] = close[1:] / close[:-1] - 1
-    ic = compute_daily_ic(scores.assign(excess=look_up(market.panel, following, scores)))
+    ic = _compute_ic(settings, out_of_sample, session)
     return build_calibration(
         features,
         columns,
@@ -159,6 +166,15 @@ def _build(settings: Settings, model: ModelVersion, columns: dict[str, int]) -> 
         trained_until=bist_calendar().offset(session, -settings.horizon_sessions),
         champion_session=session,
     )
+
+
+def _compute_ic(settings: Settings, scores: pd.DataFrame, session: dt.date) -> pd.Series:
+    """Daily rank IC with the next session's returns, of what was known at the close of `session`."""
+    panel = read_market(settings, session).panel
+    following = np.full_like(panel.close, np.nan)
+    following[:-1] = panel.close[1:] / panel.close[:-1] - 1
+    known = scores[scores["session"] < pd.Timestamp(session)]
+    return compute_daily_ic(known.assign(excess=look_up(panel, following, known)))
 
 
 def _is_whole(lake: Lake, known: StoredCalibration) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 
 import pandas as pd
 
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
-from bist_pipeline.drift.data_quality import QualityReport, check_session
+from bist_pipeline.drift.data_quality import check_session
+from bist_pipeline.drift.findings import Finding, QualityReport
 from bist_pipeline.drift.status import Status
 from bist_pipeline.errors import DataQualityError
 from bist_pipeline.lake import Lake, open_lake
@@ -18,10 +20,16 @@ from bist_pipeline.market.health_report import HealthReport
 from bist_pipeline.receipt import Receipt
 from bist_pipeline.reports.health import render_health
 from bist_pipeline.stages.inputs import open_store, read_prices
-from bist_pipeline.stages.watch import record, record_stop, summarise_quality
+from bist_pipeline.stages.stop import record_stop
+from bist_pipeline.stages.watch import record, summarise_quality
+from bist_pipeline.stages.yardstick import read_standing
 from bist_pipeline.store.engine import connect
 from bist_pipeline.store.read import read_sector_of
 from bist_pipeline.store.write import write_health
+from bist_pipeline.wording import Wording, join, say
+
+# Rules that find something absent. The others compare with earlier sessions, and a person may know better.
+LACKING = ("columns", "missing_values")
 
 
 def check(settings: Settings, session: dt.date) -> Receipt:
@@ -33,13 +41,16 @@ def check(settings: Settings, session: dt.date) -> Receipt:
     Raises
     ------
     DataQualityError
-        If a rule blocks the session: scoring stops, and the batch before stays served.
+        If a rule blocks the session: scoring stops, and the batch before stays served. A person may release
+        what only compares with other sessions, not what lacks values.
     """
     store, lake, calendar = open_store(settings), open_lake(settings), bist_calendar()
     prices = read_prices(lake, session)
     with connect(store) as connection:
         sectors = read_sector_of(connection, settings.source)
-    quality = check_session(prices, session=session, sessions=calendar.sessions)
+    standing = read_standing(settings, session)
+    quality = check_session(prices, session=session, sessions=calendar.sessions, stopped=standing.stopped)
+    is_released = session in standing.released and not find_lacking(quality)
     health = compute_health(
         prices,
         session=session,
@@ -49,17 +60,25 @@ def check(settings: Settings, session: dt.date) -> Receipt:
     )
     report = _publish(lake, settings.source, quality, health)
     write_health(store, settings.source, session, _as_row(quality, health, report))
-    has_block = bool(quality.having(Status.BLOCK))
-    (record_stop if has_block else record)(settings, store, session, [summarise_quality(quality)])
-    _refuse_if_blocked(quality, report)
+    is_stopped = bool(quality.having(Status.BLOCK)) and not is_released
+    if is_stopped:
+        next_step = _say_next_step(quality)
+        stop = record_stop(settings, session, [summarise_quality(quality)], next_step=next_step)
+        raise _refusal(quality, next_step, reports=(report, stop))
+    record(settings, store, session, [summarise_quality(quality)])
     return Receipt(
         stage="check",
         session=session,
         rows=health.today.priced,
         summary=f"data quality {quality.status.value} by {len(quality.findings)} rules; report: {report}",
         details={"status": quality.status.value, "rules": quality.as_json(), "report": report},
-        warnings=tuple(f.message for f in quality.findings if f.status not in (Status.OK, Status.INFO)),
+        warnings=tuple(f.message.en for f in quality.findings if f.status not in (Status.OK, Status.INFO)),
     )
+
+
+def find_lacking(quality: QualityReport) -> list[Finding]:
+    """Findings that stop a session whoever releases it: what is not there cannot be right."""
+    return [finding for finding in quality.having(Status.BLOCK) if finding.rule in LACKING]
 
 
 def _read_refused(lake: Lake, session: dt.date) -> pd.DataFrame:
@@ -81,7 +100,7 @@ def _as_row(quality: QualityReport, health: HealthReport, report: str) -> dict[s
     concerned = [finding.message for finding in quality.findings if finding.status is not Status.OK]
     return {
         "status": quality.status.value,
-        "summary": "\n".join(concerned),
+        "summary": join(concerned, by="\n"),
         "listed": health.today.listed,
         "priced": health.today.priced,
         "traded": health.today.traded,
@@ -92,13 +111,28 @@ def _as_row(quality: QualityReport, health: HealthReport, report: str) -> dict[s
     }
 
 
-def _refuse_if_blocked(quality: QualityReport, report: str) -> None:
+def _say_next_step(quality: QualityReport) -> Wording:
+    repair = say(
+        "bist ingest --session {day} once the source is repaired, then repeat",
+        "kaynak onarılınca: bist ingest --session {day}, sonra yeniden çalıştırın",
+        day=quality.session,
+    )
+    if find_lacking(quality):
+        return repair
+    release = say(
+        "if the data is right: bist drift release {day} --reason '…'",
+        "veri doğruysa: bist drift release {day} --reason '…'",
+        day=quality.session,
+    )
+    return join([repair, release], by="; ")
+
+
+def _refusal(quality: QualityReport, next_step: Wording, *, reports: Sequence[str]) -> DataQualityError:
     blocked = quality.having(Status.BLOCK)
-    if blocked:
-        raise DataQualityError(
-            f"{quality.session} is blocked by {len(blocked)} quality rule(s): "
-            + " ".join(finding.message for finding in blocked),
-            which=blocked[0].symbols,
-            consequence=f"Nothing was scored; the previous batch stays published. Report: {report}",
-            next_step=f"bist ingest --session {quality.session} once the source is repaired, then repeat",
-        )
+    return DataQualityError(
+        f"{quality.session} is blocked by {len(blocked)} quality rule(s): "
+        f"{join(finding.message for finding in blocked)}",
+        which=blocked[0].symbols,
+        consequence=f"Nothing was scored; the previous batch stays published. Reports: {', '.join(reports)}",
+        next_step=next_step.en,
+    )

@@ -168,7 +168,7 @@ def _quality(settings: Settings, connection: Connection, session: dt.date) -> st
         )
     if row["status"] == "BLOCK":
         raise DataQualityError(
-            f"{session} is blocked: {' '.join(row['summary'].splitlines())}",
+            f"{session} is blocked: {' '.join(row['summary'].en.splitlines())}",
             next_step=f"read {row['report']}, repair the source, then: bist run --session {session}",
         )
     return f"{row['status']} on {session}; report: {row['report']}"

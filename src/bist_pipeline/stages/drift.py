@@ -20,12 +20,14 @@ from bist_pipeline.drift.policy import WEEKLY, find_retrain_reason, is_weekly_du
 from bist_pipeline.drift.replays import CURRENT_SESSIONS, VIEWS
 from bist_pipeline.drift.status import Check, Status, worst
 from bist_pipeline.drift.summary import summarise
+from bist_pipeline.drift.wording import NO_ACTION, tell_check, tell_failure
 from bist_pipeline.errors import DriftInputError, MissingDataError
+from bist_pipeline.features.wording import name_feature
 from bist_pipeline.lake import Lake, open_lake
 from bist_pipeline.market.cleaning import clean
 from bist_pipeline.market.panel import build_panel, look_up
 from bist_pipeline.receipt import Receipt
-from bist_pipeline.reports.drift import CheckLine
+from bist_pipeline.reports.drift import CheckLine, as_line
 from bist_pipeline.stages.calibrate import load_calibration, score_sessions, watched_columns
 from bist_pipeline.stages.drift_report import publish_report
 from bist_pipeline.stages.hold import judge_break
@@ -44,11 +46,14 @@ from bist_pipeline.store.drift import (
 from bist_pipeline.store.engine import connect
 from bist_pipeline.store.read import PUBLISHED
 from bist_pipeline.tracking import ModelVersion, Registry
+from bist_pipeline.wording import Wording, join, say
 
 SCORE_VIEWS = ("scores", "score_spread")
 # Published sessions that the daily results are taken from, the reference of a champion's first year.
 RESULT_SESSIONS = 2 * DAILY_ICS
-_REPAIR = "repair what the message names, then check again"
+_REPAIR = Wording(
+    "repair what the message names, then check again", "iletide adı geçeni onarın, sonra yeniden denetleyin"
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ def drift(settings: Settings, session: dt.date) -> Receipt:
         ic,
         status=status,
         told=told,
-        checks=[*(_as_line(check, session) for check in checks), *map(_stored_as_line, standing)],
+        checks=[*(as_line(check, session) for check in checks), *map(_stored_as_line, standing)],
     )
     return Receipt(
         stage="drift",
@@ -137,11 +142,11 @@ def _require_features(lake: Lake, session: dt.date) -> None:
         )
 
 
-def _try_calibration(settings: Settings, model: ModelVersion) -> tuple[Calibration | None, str]:
+def _try_calibration(settings: Settings, model: ModelVersion) -> tuple[Calibration | None, Wording]:
     try:
-        return load_calibration(settings, model), ""
+        return load_calibration(settings, model), NO_ACTION
     except DriftInputError as error:
-        return None, str(error)
+        return None, tell_failure(error)
 
 
 def _standing_quality(history: Sequence[StoredCheck], session: dt.date) -> Check:
@@ -158,8 +163,11 @@ def _standing_quality(history: Sequence[StoredCheck], session: dt.date) -> Check
                 stored.message,
                 stored.record,
             )
-    message = f"The prices of {session} were not checked."
-    return Check("data_quality", Status.ERROR, None, None, None, f"bist check --session {session}", message)
+    message = say(
+        "The prices of {day} were not checked.", "{day} seansının fiyatları denetlenmedi.", day=session
+    )
+    command = f"bist check --session {session}"
+    return Check("data_quality", Status.ERROR, None, None, None, Wording(command, command), message)
 
 
 def _judge_results(
@@ -212,7 +220,7 @@ def _judge_week(
     session: dt.date,
     model: ModelVersion,
     calibration: Calibration | None,
-    problem: str,
+    problem: Wording,
 ) -> _Weekly:
     if calibration is None:
         return _Weekly(tuple(_as_error(name, problem) for name in WEEKLY), None)
@@ -230,7 +238,7 @@ def _judge_week(
         features = check_distribution(calibration.features, current, session=session, age_sessions=age)
         checks = features.checks
     except DriftInputError as error:
-        checks = (_as_error("features", str(error)),)
+        checks = (_as_error("features", tell_failure(error)),)
     try:
         scores = score_sessions(lake, Registry(settings).load(model), window)
         current = summarise(scores, [SCORE], until=session)
@@ -239,11 +247,11 @@ def _judge_week(
         )
         checks += found.checks
     except DriftInputError as error:
-        checks += (_as_error("scores", str(error)),)
+        checks += (_as_error("scores", tell_failure(error)),)
     return _Weekly(checks, features)
 
 
-def _as_error(name: str, message: str) -> Check:
+def _as_error(name: str, message: Wording) -> Check:
     return Check(name, Status.ERROR, None, None, None, _REPAIR, message)
 
 
@@ -281,10 +289,13 @@ def _read_request(settings: Settings, store: Engine, session: dt.date) -> str:
 
 
 def _say_late(session: dt.date, newest: dt.date) -> Check:
-    message = (
-        f"{newest} was checked before {session}: this result stands at its own date and changes no other."
+    message = say(
+        "{newest} was checked before {day}: this result stands at its own date and changes no other.",
+        "{newest}, {day} gününden önce denetlendi: bu sonuç kendi gününde geçerlidir, başkasını değiştirmez.",
+        newest=newest,
+        day=session,
     )
-    return Check("order", Status.INFO, None, None, None, "none", message)
+    return Check("order", Status.INFO, None, None, None, NO_ACTION, message)
 
 
 def _verdict(checks: Sequence[Check | StoredCheck]) -> Status:
@@ -301,7 +312,7 @@ def _verdict(checks: Sequence[Check | StoredCheck]) -> Status:
     return worst(found)
 
 
-def _tell_first(status: Status, checks: Sequence[Check], standing: Sequence[StoredCheck]) -> str:
+def _tell_first(status: Status, checks: Sequence[Check], standing: Sequence[StoredCheck]) -> Wording:
     """The most urgent check in words; where nothing is urgent, what the features look like."""
     told = [(check.status, check.check, check.message) for check in checks]
     told += [(Status(check.status), check.check_name, check.message) for check in standing]
@@ -309,7 +320,7 @@ def _tell_first(status: Status, checks: Sequence[Check], standing: Sequence[Stor
         told = [entry for entry in told if entry[1] == "features"] or told
         status = told[0][0]
     name, message = next((name, message) for found, name, message in told if found is status)
-    return f"{name}: {message}"
+    return tell_check(name, message)
 
 
 def _write_verdict(
@@ -318,35 +329,24 @@ def _write_verdict(
     session: dt.date,
     model: ModelVersion,
     status: Status,
-    told: str,
+    told: Wording,
     checks: Sequence[Check],
     weekly: _Weekly | None,
 ) -> None:
     report = weekly.features if weekly else None
-    others = [line for line in (f"{check.check}: {check.message}" for check in checks) if line != told]
+    lines = (tell_check(check.check, check.message) for check in checks)
     run = {
         "status": status.value,
-        "summary": "\n".join([told, *others]),
+        "summary": join([told, *(line for line in lines if line != told)], by="\n"),
         "reference_first": report.reference_first if report else None,
         "reference_last": report.reference_last if report else None,
         "model_version": model.version,
         "checked_at": dt.datetime.now(dt.UTC),
     }
-    distances = [asdict(feature) for feature in report.features] if report else None
+    distances = None
+    if report:
+        distances = [{**asdict(f), "label": Wording(*name_feature(f.feature))} for f in report.features]
     write_run(store, settings.source, session, run, distances)
-
-
-def _as_line(check: Check, session: dt.date) -> CheckLine:
-    return CheckLine(
-        session,
-        check.check,
-        check.status,
-        check.statistic,
-        check.p_value,
-        check.threshold,
-        check.record,
-        check.message,
-    )
 
 
 def _stored_as_line(check: StoredCheck) -> CheckLine:
@@ -363,10 +363,22 @@ def _stored_as_line(check: StoredCheck) -> CheckLine:
 
 
 def _as_json(check: Check, session: dt.date) -> dict[str, object]:
-    return {**asdict(check), "status": check.status.value, "session": str(session)}
+    facts = {**vars(check), **_texts(check), "status": check.status.value, "session": str(session)}
+    del facts["shares"]
+    return facts
 
 
 def _stored_as_json(check: StoredCheck) -> dict[str, object]:
-    facts = asdict(check)
+    facts = {**vars(check), **_texts(check), "session": str(check.session)}
     del facts["model_version"]
-    return {**facts, "check": facts.pop("check_name"), "session": str(check.session)}
+    return {**facts, "check": facts.pop("check_name")}
+
+
+def _texts(check: Check | StoredCheck) -> dict[str, str]:
+    """What a check says, the English under the names that programs know."""
+    return {
+        "action": check.action.en,
+        "action_tr": check.action.tr,
+        "message": check.message.en,
+        "message_tr": check.message.tr,
+    }

@@ -34,9 +34,10 @@ from bist_pipeline.model.pipeline import explain
 from bist_pipeline.reports.drift import CheckLine, Report, render_drift
 from bist_pipeline.stages.calibrate import score_sessions, watched_columns
 from bist_pipeline.stages.inputs import open_store
-from bist_pipeline.store.drift import read_episodes
+from bist_pipeline.stages.watch import read_open_since
 from bist_pipeline.store.engine import connect
 from bist_pipeline.tracking import ModelVersion, Registry
+from bist_pipeline.wording import Wording
 
 # Events so many sessions before or after the weeks shown are named.
 NEAR_SESSIONS = 5
@@ -50,7 +51,7 @@ def publish_report(
     ic: pd.Series,
     *,
     status: Status,
-    told: str,
+    told: Wording,
     checks: Sequence[CheckLine],
 ) -> str:
     """Write the report to the lake as `reports/drift/<session>.html`; return where people find it.
@@ -139,10 +140,5 @@ def _newest_sessions(lake: Lake, until: dt.date, count: int) -> Sessions:
 def _add_since(settings: Settings, checks: Sequence[CheckLine]) -> list[CheckLine]:
     """Add the day on which the alarm began that a check belongs to."""
     with connect(open_store(settings)) as connection:
-        episodes = read_episodes(connection, settings.source)
-    began = {
-        (episode.check_name, episode.status): episode.opened_on
-        for episode in reversed(episodes)
-        if episode.closed_on is None
-    }
+        began = read_open_since(connection, settings.source)
     return [replace(line, since=began.get((line.name, line.status.value))) for line in checks]

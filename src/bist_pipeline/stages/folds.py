@@ -11,12 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import pandas as pd
+
+from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
 from bist_pipeline.errors import MissingDataError
 from bist_pipeline.lake import open_lake
+from bist_pipeline.market.panel import Sessions
 from bist_pipeline.model import walk_forward
 from bist_pipeline.model.splits import Fold
 from bist_pipeline.receipt import Receipt
+from bist_pipeline.stages.calibrate import score_sessions
 from bist_pipeline.stages.examples import compute_fingerprint, read_examples
 from bist_pipeline.tracking import Registry
 
@@ -41,11 +46,15 @@ def plan_folds(settings: Settings, session: dt.date) -> list[dict[str, Any]]:
     if known is not None and known.promoted:
         return []
     folds = walk_forward.plan_folds(examples.rows, sessions=examples.sessions, settings=settings)
-    return [{**_as_plain(fold), "fingerprint": fingerprint} for fold in folds]
+    lives = walk_forward.find_lives(folds, until=session)
+    return [
+        {**_as_plain(fold), "scores_until": str(last), "fingerprint": fingerprint}
+        for fold, (_, last) in zip(folds, lives, strict=True)
+    ]
 
 
 def run_fold(settings: Settings, session: dt.date, *, fold: Mapping[str, Any]) -> Receipt:
-    """Train on what was known before one block, forecast it, and write the forecasts to the lake.
+    """Train on what was known before one block, forecast it, and write forecasts and scores to the lake.
 
     Folds do not depend on each other: run them in any order, or all at once.
 
@@ -56,11 +65,15 @@ def run_fold(settings: Settings, session: dt.date, *, fold: Mapping[str, Any]) -
     """
     examples, bounds = read_examples(settings, session), _as_fold(fold)
     _require_same(fold, compute_fingerprint(settings, examples.rows))
+    rows, columns, sessions = examples.rows, examples.columns, examples.sessions
+    model = walk_forward.fit_fold(rows, columns, bounds, sessions=sessions, settings=settings)
     forecasts = walk_forward.forecast_fold(
-        examples.rows, examples.columns, bounds, sessions=examples.sessions, settings=settings
+        rows, columns, bounds, sessions=sessions, settings=settings, model=model
     )
-    block = (bounds.test_first, bounds.test_last)
-    data_hash = open_lake(settings).write(_dataset(fold), forecasts, covers=block)
+    block, lake = (bounds.test_first, bounds.test_last), open_lake(settings)
+    data_hash = lake.write(_dataset(fold), forecasts, covers=block)
+    life = (bounds.test_first, dt.date.fromisoformat(fold["scores_until"]))
+    lake.write(_dataset(fold, "scores"), score_sessions(lake, model, _sessions_of(life)), covers=life)
     return Receipt(
         stage="run_fold",
         session=session,
@@ -99,6 +112,34 @@ def read_walk_forward(
     return walk_forward.judge_folds(lake.read(_dataset(folds[0])), bounds, settings=settings)
 
 
+def read_scores(settings: Settings, folds: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Read what `run_fold` scored, for all folds: as `score_folds`."""
+    return open_lake(settings).read(_dataset(folds[0], "scores"))
+
+
+def score_folds(settings: Settings, session: dt.date, judged: walk_forward.WalkForward) -> pd.DataFrame:
+    """Score every session since the first block as it would have been scored then, up to `session`.
+
+    Each by the newest model that had been trained before it: what a champion of this recipe is worth out of
+    sample. The forecasts of a walk-forward are of every n-th session only, and end where results are known.
+
+    Returns
+    -------
+    DataFrame
+        `session, symbol, tradable, score` of the tradable shares.
+    """
+    lake, lives = open_lake(settings), walk_forward.find_lives(judged.folds, until=session)
+    parts = [
+        score_sessions(lake, model, _sessions_of(life))
+        for model, life in zip(judged.models, lives, strict=True)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _sessions_of(life: tuple[dt.date, dt.date]) -> Sessions:
+    return bist_calendar().between(*life)
+
+
 def _require_same(fold: Mapping[str, Any], fingerprint: str) -> None:
     if fold["fingerprint"] != fingerprint:
         raise MissingDataError(
@@ -108,8 +149,8 @@ def _require_same(fold: Mapping[str, Any], fingerprint: str) -> None:
         )
 
 
-def _dataset(fold: Mapping[str, Any]) -> str:
-    return f"folds_{fold['fingerprint']}"
+def _dataset(fold: Mapping[str, Any], of: str = "folds") -> str:
+    return f"{of}_{fold['fingerprint']}"
 
 
 _DAYS = ("train_first", "train_last", "test_first", "test_last")

@@ -1,4 +1,4 @@
-"""Hold: before a session is scored, make sure that its features did not break with the session before.
+"""Hold: before a session is scored, make sure that its features did not break with the last good one.
 
 It stands at the start of `score`, not with the rules of `check`: it needs the features, and the record of the
 model that is about to use them. So nothing can be published that it has not seen.
@@ -7,28 +7,39 @@ model that is about to use them. So nothing can be published that it has not see
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
 from bist_pipeline.contracts import KEY
+from bist_pipeline.drift.break_record import REACH
 from bist_pipeline.drift.breaks import BreakReport, check_break
+from bist_pipeline.drift.data_quality import check_session
+from bist_pipeline.drift.policy import STOPPING, find_yardstick
 from bist_pipeline.drift.status import Check, Status
+from bist_pipeline.drift.wording import tell_failure
 from bist_pipeline.errors import DataQualityError, DriftInputError, MissingDataError, ScoringHeldError
 from bist_pipeline.lake import open_lake
 from bist_pipeline.stages.calibrate import load_calibration, watched_columns
-from bist_pipeline.stages.inputs import open_store
-from bist_pipeline.stages.watch import record, record_stop
-from bist_pipeline.store.drift import read_checks, read_release, write_release
+from bist_pipeline.stages.check import find_lacking
+from bist_pipeline.stages.inputs import open_store, read_prices
+from bist_pipeline.stages.stop import record_stop
+from bist_pipeline.stages.watch import record
+from bist_pipeline.stages.yardstick import read_standing
+from bist_pipeline.store.drift import StoredCheck, read_checks, write_release
 from bist_pipeline.store.engine import connect
 from bist_pipeline.tracking import ModelVersion
+from bist_pipeline.wording import Wording, say
 
 KEPT = "Nothing was scored; the previous batch stays published."
 
 
 def require_unbroken(settings: Settings, session: dt.date, model: ModelVersion) -> None:
-    """Judge a session's features against the session before; what they say is stored in any case.
+    """Judge a session's features against the last good session; what they say is stored in any case.
 
     Raises
     ------
@@ -39,26 +50,34 @@ def require_unbroken(settings: Settings, session: dt.date, model: ModelVersion) 
     """
     store = open_store(settings)
     checks = judge_break(settings, session, model)
-    with connect(store) as connection:
-        reason = read_release(connection, settings.source, session)
+    is_released = session in read_standing(settings, session).released
     blocked = [check for check in checks if check.status is Status.BLOCK]
     held = [check for check in checks if check.status is Status.RED]
-    if blocked or (held and reason is None):
-        record_stop(settings, store, session, checks, model_version=model.version)
-    else:
-        record(settings, store, session, checks, model_version=model.version)
     if blocked:
+        next_step = say(
+            "bist ingest --session {day} once the source is repaired, then bist features",
+            "kaynak onarılınca: bist ingest --session {day}, ardından bist features",
+            day=session,
+        )
+        report = record_stop(settings, session, checks, next_step=next_step, model=model)
         raise DataQualityError(
             f"{session} is blocked: {blocked[0].message}",
-            consequence=KEPT,
-            next_step=f"bist ingest --session {session} once the source is repaired, then bist features",
+            consequence=f"{KEPT} Report: {report}",
+            next_step=next_step.en,
         )
-    if held and reason is None:
+    if held and not is_released:
+        next_step = say(
+            "bist drift release {day} --reason '…' (if the market really moved), bist score",
+            "bist drift release {day} --reason '…' (piyasa gerçekten hareket ettiyse), ardından bist score",
+            day=session,
+        )
+        report = record_stop(settings, session, checks, next_step=next_step, model=model)
         raise ScoringHeldError(
             f"{session} is held: {held[0].message}",
-            consequence=KEPT,
-            next_step=f"bist drift release {session} --reason '…' (if the market really moved), bist score",
+            consequence=f"{KEPT} Report: {report}",
+            next_step=next_step.en,
         )
+    record(settings, store, session, checks, model_version=model.version)
 
 
 def judge_break(settings: Settings, session: dt.date, model: ModelVersion) -> tuple[Check, ...]:
@@ -66,31 +85,53 @@ def judge_break(settings: Settings, session: dt.date, model: ModelVersion) -> tu
     try:
         return _judge(settings, session, model).checks
     except DriftInputError as error:
-        action = "repair what the message names; scoring goes on without this check"
-        return (Check("break", Status.ERROR, None, None, None, action, str(error)),)
+        action = Wording(
+            "repair what the message names; scoring goes on without this check",
+            "iletide adı geçeni onarın; puanlama bu denetim olmadan sürüyor",
+        )
+        return (Check("break", Status.ERROR, None, None, None, action, tell_failure(error)),)
 
 
 def release(settings: Settings, session: dt.date, reason: str) -> str:
-    """Let a held session be scored; return what the break check had said of it.
+    """Let a stopped session be scored, and later ones be compared with it; return what had stopped it.
 
     Raises
     ------
     MissingDataError
-        If the session is not held.
+        If nothing stops the session.
+    DataQualityError
+        If it lacks values: these cannot be released, only repaired.
     """
     store = open_store(settings)
     with connect(store) as connection:
         checks = read_checks(connection, settings.source, until=session)
-    held = [c for c in checks if c.session == session and (c.check_name, c.status) == ("break", "RED")]
+    today = [check for check in checks if check.session == session]
+    held = [c for c in today if c.check_name in STOPPING and STOPPING[c.check_name].value == c.status]
     if not held:
         raise MissingDataError(
-            f"No break holds the session {session} of the source {settings.source}.",
+            f"Nothing holds the session {session} of the source {settings.source}.",
             consequence="Nothing was released.",
             next_step=f"bist drift --session {session} says what is wrong with it",
         )
+    _require_releasable(settings, session, held)
     row = {"reason": reason, "message": held[0].message, "released_at": dt.datetime.now(dt.UTC)}
     write_release(store, settings.source, session, row)
-    return held[0].message
+    return held[0].message.en
+
+
+def _require_releasable(settings: Settings, session: dt.date, held: Sequence[StoredCheck]) -> None:
+    lacking = [check.message.en for check in held if check.check_name == "missing_values"]
+    if not lacking and any(check.check_name == "data_quality" for check in held):
+        prices, known = read_prices(open_lake(settings), session), bist_calendar().sessions
+        stopped = read_standing(settings, session).stopped
+        quality = check_session(prices, session=session, sessions=known, stopped=stopped)
+        lacking = [finding.message.en for finding in find_lacking(quality)]
+    if lacking:
+        raise DataQualityError(
+            f"{session} lacks values, which no release brings back: {lacking[0]}",
+            consequence="Nothing was released.",
+            next_step=f"bist ingest --session {session} once the source is repaired, then repeat",
+        )
 
 
 def _judge(settings: Settings, session: dt.date, model: ModelVersion) -> BreakReport:
@@ -99,7 +140,30 @@ def _judge(settings: Settings, session: dt.date, model: ModelVersion) -> BreakRe
     keys = lake.read("features", until=session, columns=list(KEY))
     sessions = np.unique(keys["session"])
     first = pd.Series(np.searchsorted(sessions, keys["session"])).groupby(keys["symbol"].to_numpy()).min()
-    before = pd.Timestamp(sessions[-2:][0]).date() if len(sessions) else session
-    rows = lake.read("features", since=before, until=session, columns=[*KEY, *columns])
-    ages = len(sessions) - 1 - first
-    return check_break(calibration.breaks, rows, columns, ages=ages, session=session)
+    days = sessions.astype("datetime64[D]")
+    yardstick = _find_yardstick(settings, session, model, days) or session
+    both = [
+        lake.read("features", since=day, until=day, columns=[*KEY, *columns]) for day in {yardstick, session}
+    ]
+    return check_break(
+        calibration.breaks,
+        pd.concat(both),
+        columns,
+        ages=len(sessions) - 1 - first,
+        session=session,
+        apart=max(1, len(days) - 1 - int(np.searchsorted(days, np.datetime64(yardstick, "D")))),
+    )
+
+
+def _find_yardstick(
+    settings: Settings, session: dt.date, model: ModelVersion, held: NDArray[np.datetime64]
+) -> dt.date | None:
+    standing = read_standing(settings, session)
+    return find_yardstick(
+        held,
+        session=session,
+        good=standing.good,
+        stopped=standing.stopped,
+        trusted=model.trained_through,
+        reach=REACH,
+    )

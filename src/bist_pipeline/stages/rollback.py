@@ -31,6 +31,7 @@ from bist_pipeline.store.engine import connect
 from bist_pipeline.store.read import read_decisions, read_newest_publication
 from bist_pipeline.store.write import write_decision
 from bist_pipeline.tracking import ModelVersion, Registry
+from bist_pipeline.wording import Wording, say
 
 _NOTHING = "Nothing was changed: champion and ranks are what they were."
 
@@ -141,7 +142,11 @@ def _note(
 ) -> None:
     """Append the decision, unless it is what an attempt that failed afterwards noted last."""
     before = champion.version if champion else ""
-    reason = f"Rolled back by hand from version {before or 'none'}."
+    reason = say(
+        "Rolled back by hand from version {before}.",
+        "Elle geri alındı; önceki sürüm: {before}.",
+        before=before or Wording("none", "yok"),
+    )
     with connect(store) as connection:
         last = read_decisions(connection, settings.source, limit=1)
     noted = [(d.session, d.challenger_version, d.champion_version, d.reasons) for d in last]

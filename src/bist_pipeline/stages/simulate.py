@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import FaultName, Settings, SyntheticSettings, TrainingSettings, ValidationSettings
+from bist_pipeline.drift.status import ALARMS, Status, urgency_of
 from bist_pipeline.errors import BistError, ConfigError
 from bist_pipeline.stages import find_stage
 from bist_pipeline.stages.inputs import open_store
 from bist_pipeline.store.drift import read_checks, read_episodes
 from bist_pipeline.store.engine import connect
+from bist_pipeline.wording import Wording
 
 HISTORY_SESSIONS = 1_000
 FIRST = dt.date(2021, 1, 4)
@@ -41,7 +43,8 @@ def simulate(fault: FaultName, *, days: int, symbols: int, tell: Callable[[str],
     Returns
     -------
     dict
-        `fault`; `days`, each with `session, has_fault, scored, stopped_by, checks`; `episodes`.
+        `fault`; `days`, each with `session, has_fault, scored, stopped_by, checks`; `episodes`;
+        `first_alarm`, the first check that alarmed under the fault, None where none did.
     """
     if not fault:
         raise ConfigError("No fault was named.", next_step="bist drift simulate --fault unit_change_x10")
@@ -70,13 +73,31 @@ def simulate(fault: FaultName, *, days: int, symbols: int, tell: Callable[[str],
                 "statistic": check.statistic,
                 "p_value": check.p_value,
                 "threshold": check.threshold,
-                "action": check.action,
-                "message": check.message,
+                "action": check.action.en,
+                "message": check.message.en,
+                "message_tr": check.message.tr,
             }
             for check in checks
             if str(check.session) == day["session"]
         ]
-    return {"fault": fault, "days": told, "episodes": [_as_json(vars(episode)) for episode in episodes]}
+    return {
+        "fault": fault,
+        "days": told,
+        "episodes": [_as_json(vars(episode)) for episode in episodes],
+        "first_alarm": _find_first_alarm(told),
+    }
+
+
+def _find_first_alarm(days: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The most urgent check of the first day of the fault on which any alarmed; `day` counts from 1."""
+    faulty = [day for day in days if day["has_fault"]]
+    for number, day in enumerate(faulty, start=1):
+        alarms = [check for check in day["checks"] if Status(check["status"]) in ALARMS]
+        if alarms:
+            check = max(alarms, key=lambda found: urgency_of(Status(found["status"])))
+            first = {"session": day["session"], "day": number}
+            return {**first, "check": check["check"], "status": check["status"]}
+    return None
 
 
 def _run_day(settings: Settings, session: dt.date, *, has_fault: bool) -> dict[str, Any]:
@@ -111,4 +132,5 @@ def _settings(home: Path, symbols: int, **fault: Any) -> Settings:
 
 def _as_json(facts: dict[str, Any]) -> dict[str, Any]:
     dates = dt.date | dt.datetime
-    return {name: value.isoformat() if isinstance(value, dates) else value for name, value in facts.items()}
+    english = {name: value.en if isinstance(value, Wording) else value for name, value in facts.items()}
+    return {name: value.isoformat() if isinstance(value, dates) else value for name, value in english.items()}

@@ -29,12 +29,7 @@ from bist_pipeline.config import Settings
 from bist_pipeline.contracts import SNAPSHOT_TARGET, kind_of
 from bist_pipeline.drift.snapshot_quality import check_snapshot
 from bist_pipeline.drift.status import Status
-from bist_pipeline.errors import (
-    ConfigError,
-    DataQualityError,
-    MissingDataError,
-    NoModelError,
-)
+from bist_pipeline.errors import ConfigError, DataQualityError, MissingDataError, NoModelError
 from bist_pipeline.features.wording import word_drivers
 from bist_pipeline.lake import content_hash, open_lake
 from bist_pipeline.market.snapshot import (
@@ -54,6 +49,8 @@ from bist_pipeline.receipt import Receipt
 from bist_pipeline.reports.snapshot import SnapshotReport, rank_shares, render_snapshot
 from bist_pipeline.sources.base import open_source
 from bist_pipeline.stages.inputs import open_store
+from bist_pipeline.stages.stop import record_stop
+from bist_pipeline.stages.watch import summarise_quality
 from bist_pipeline.store.write import (
     Run,
     publish,
@@ -63,6 +60,9 @@ from bist_pipeline.store.write import (
     write_sessions,
 )
 from bist_pipeline.tracking import ModelCard, ModelVersion, Registry
+from bist_pipeline.wording import Wording, join, say, say_number
+
+_PAST_ONLY = Wording("contemporaneous, not a forecast", "eşzamanlı kestirim, tahmin değil")
 
 
 def ingest(settings: Settings, session: dt.date | None, *, only_missing: bool = False) -> Receipt:
@@ -112,11 +112,14 @@ def check(settings: Settings, session: dt.date) -> Receipt:
     report = check_snapshot(shares, session)
     blocked = report.having(Status.BLOCK)
     if blocked:
+        command = f"bist ingest --session {session}"
+        next_step = Wording(f"{command} once the file is repaired", f"dosya onarılınca: {command}")
+        page = record_stop(settings, session, [summarise_quality(report)], next_step=next_step)
         raise DataQualityError(
-            f"{session} is blocked: {' '.join(finding.message for finding in blocked)}",
+            f"{session} is blocked: {join(finding.message for finding in blocked)}",
             which=blocked[0].symbols,
-            consequence="Nothing was scored; the previous batch stays published.",
-            next_step=f"bist ingest --session {session} once the file is repaired",
+            consequence=f"Nothing was scored; the previous batch stays published. Report: {page}",
+            next_step=next_step.en,
         )
     return Receipt(
         stage="check",
@@ -124,7 +127,7 @@ def check(settings: Settings, session: dt.date) -> Receipt:
         rows=len(shares),
         summary=f"data quality {report.status.value} by {len(report.findings)} rules",
         details={"status": report.status.value, "rules": report.as_json()},
-        warnings=tuple(finding.message for finding in report.findings if finding.status is not Status.OK),
+        warnings=tuple(finding.message.en for finding in report.findings if finding.status is not Status.OK),
     )
 
 
@@ -269,7 +272,10 @@ def evaluate(settings: Settings, session: dt.date) -> Receipt:
 def drift(settings: Settings, session: dt.date) -> Receipt:
     """Record that one date has nothing to drift from."""
     status = Status.INSUFFICIENT_HISTORY.value
-    message = "a snapshot is one date: there is nothing to compare it with"
+    message = Wording(
+        "a snapshot is one date: there is nothing to compare it with",
+        "anlık görüntü tek bir gündür: karşılaştırılacak bir şey yok",
+    )
     model = Registry(settings).champion()
     verdict = {
         "status": status,
@@ -381,12 +387,15 @@ def _as_decision(
         "challenger_version": model.version,
         "champion_version": champion.version if champion else "",
         "promoted": True,
-        "reasons": f"{kind_of(settings.source)}, not a forecast\n{_say_r2(metrics)}",
+        "reasons": join([_PAST_ONLY, _say_r2(metrics)], by="\n"),
     }
 
 
-def _say_r2(metrics: dict[str, float]) -> str:
-    return (
-        f"5-fold R² {metrics['r2_with_window']:z.2f} with the columns that hold the target's own three"
-        f" months, {metrics['r2_without_window']:z.2f} without them"
+def _say_r2(metrics: dict[str, float]) -> Wording:
+    return say(
+        "5-fold R² {with_window} with the columns that hold the target's own three months, {without_window} "
+        "without them",
+        "5 katlı R²: hedefin kendi üç ayını içeren sütunlarla {with_window}, onlarsız {without_window}",
+        with_window=say_number(metrics["r2_with_window"], 2),
+        without_window=say_number(metrics["r2_without_window"], 2),
     )

@@ -6,15 +6,17 @@ import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from bist_pipeline import __version__
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
 from bist_pipeline.lake import open_lake
-from bist_pipeline.model import walk_forward
+from bist_pipeline.model import backtest, walk_forward
 from bist_pipeline.model.gate import Candidate, Decision, decide, judge_skill, needs_comparison
 from bist_pipeline.model.pipeline import has_same_recipe
 from bist_pipeline.model.search import tune
@@ -23,11 +25,12 @@ from bist_pipeline.receipt import Receipt
 from bist_pipeline.reports.training import draw_rank_ic
 from bist_pipeline.stages.calibrate import calibrate
 from bist_pipeline.stages.examples import Examples, compute_fingerprint, read_examples
-from bist_pipeline.stages.folds import read_walk_forward
+from bist_pipeline.stages.folds import read_scores, read_walk_forward, score_folds
 from bist_pipeline.stages.inputs import open_store
 from bist_pipeline.stages.provenance import read_origin
 from bist_pipeline.store.write import write_decision
 from bist_pipeline.tracking import ModelCard, ModelVersion, Registry
+from bist_pipeline.wording import join
 
 
 def train(
@@ -63,13 +66,16 @@ def train(
         kept = _receipt(
             session, model, examples, status="kept", verdict="same data and settings as before: kept"
         )
-        return replace(kept, warnings=calibrate(settings, model))
+        again = partial(_score_anew, settings, examples, model)
+        return replace(kept, warnings=calibrate(settings, model, again))
 
     rows, columns, sessions = examples.rows, examples.columns, examples.sessions
     if folds:
         judged = read_walk_forward(settings, folds, fingerprint=fingerprint)
+        scores = partial(read_scores, settings, folds)
     else:
         judged = walk_forward.run(rows, columns, sessions=sessions, settings=settings)
+        scores = partial(score_folds, settings, session, judged)
     if model is None:
         model = _fit(registry, settings, session, examples, judged, fingerprint=fingerprint)
     champion, challenger = registry.champion(), _as_candidate(model, session)
@@ -82,11 +88,18 @@ def train(
     if decision.promoted:
         is_newest = champion is None or champion.trained_through <= session
         registry.promote(model, as_champion=is_newest)
-    write_decision(store, _as_row(decision, settings, session, model, champion))
+    figures = _judge_in_full(judged, settings)
+    write_decision(store, _as_row(decision, settings, session, model, champion), figures=figures)
     verdict = "promoted" if decision.promoted else "not promoted"
-    reasons = " ".join(decision.reasons)
+    reasons = join(decision.reasons)
     receipt = _receipt(session, model, examples, status=verdict, verdict=f"{verdict}. {reasons}")
-    return replace(receipt, warnings=calibrate(settings, model)) if decision.promoted else receipt
+    return replace(receipt, warnings=calibrate(settings, model, scores)) if decision.promoted else receipt
+
+
+def _score_anew(settings: Settings, examples: Examples, model: ModelVersion) -> pd.DataFrame:
+    """What `score_folds` gave when the model was trained; nobody kept it."""
+    judged = walk_forward.run(examples.rows, examples.columns, sessions=examples.sessions, settings=settings)
+    return score_folds(settings, model.trained_through, judged)
 
 
 def _fit(
@@ -138,6 +151,17 @@ def _judge_champion(
     return replace(candidate, rank_ic=walk_forward.mean_rank_ic(scores, "score"))
 
 
+def _judge_in_full(judged: WalkForward, settings: Settings) -> list[dict[str, Any]]:
+    """Figures of the challenger and of low volatility with their intervals, for the people who read them."""
+    result = backtest.judge(
+        judged.forecasts,
+        horizon=settings.horizon_sessions,
+        step=settings.validation.sample_every,
+        nominal=settings.training.interval,
+    )
+    return [{**row, "folds": len(judged.folds)} for row in result.as_rows()]
+
+
 def _as_candidate(model: ModelVersion, session: dt.date) -> Candidate:
     age = bist_calendar().count(model.trained_through, session)
     return Candidate(model.source, rank_ic=model.rank_ic, t=model.nw_t, age_sessions=age)
@@ -158,7 +182,7 @@ def _as_row(
         "challenger_version": model.version,
         "champion_version": champion.version if champion else "",
         "promoted": decision.promoted,
-        "reasons": "\n".join(decision.reasons),
+        "reasons": join(decision.reasons, by="\n"),
     }
 
 

@@ -6,14 +6,15 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from bist_pipeline.alerts import Alert, send
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
-from bist_pipeline.drift.data_quality import QualityReport
+from bist_pipeline.drift.findings import QualityReport
 from bist_pipeline.drift.policy import Episode, Outcome, build_episodes
-from bist_pipeline.drift.status import Check, Status, worst
+from bist_pipeline.drift.status import Check, Status
+from bist_pipeline.drift.wording import NO_ACTION
 from bist_pipeline.store.drift import (
     StoredCheck,
     StoredEpisode,
@@ -21,14 +22,16 @@ from bist_pipeline.store.drift import (
     read_episodes,
     write_checks,
     write_episodes,
-    write_run,
 )
 from bist_pipeline.store.engine import connect
+from bist_pipeline.wording import Wording, join, say
 
 QUALITY_ACTIONS = {
-    Status.BLOCK: "scoring is stopped until the data is repaired",
-    Status.AMBER: "look at the named shares",
-    Status.INFO: "none: single shares are set aside",
+    Status.BLOCK: Wording(
+        "scoring is stopped until the data is repaired", "veri onarılana kadar puanlama durduruldu"
+    ),
+    Status.AMBER: Wording("look at the named shares", "adı geçen hisselere bakın"),
+    Status.INFO: Wording("none: single shares are set aside", "yok: tek tek hisseler kenara ayrıldı"),
 }
 
 
@@ -52,29 +55,26 @@ def record(
     return _update_episodes(settings, store)
 
 
-def record_stop(
-    settings: Settings, store: Engine, session: dt.date, checks: Sequence[Check], *, model_version: str = ""
-) -> None:
-    """Store checks that stop scoring as the verdict of their session: no later stage will give one."""
-    record(settings, store, session, checks, model_version=model_version)
-    run = {
-        "status": worst(check.status for check in checks).value,
-        "summary": "\n".join(f"{check.check}: {check.message}" for check in checks),
-        "model_version": model_version,
-        "checked_at": dt.datetime.now(dt.UTC),
-    }
-    write_run(store, settings.source, session, run, None)
-
-
 def summarise_quality(quality: QualityReport) -> Check:
     """Make one check of the rules of data quality: the most urgent one speaks."""
     status = quality.status
     told = [finding.message for finding in quality.having(status)]
     first = quality.having(status)[0]
-    action = QUALITY_ACTIONS.get(status, "none")
-    message = " ".join(told) if status is not Status.OK else f"{len(quality.findings)} rules found nothing."
-    value, threshold = (first.value, first.threshold) if status is not Status.OK else (None, None)
-    return Check("data_quality", status, value, None, threshold, action, message)
+    action = QUALITY_ACTIONS.get(status, NO_ACTION)
+    fine = say("{n} rules found nothing.", "{n} kural bir sorun bulmadı.", n=len(quality.findings))
+    message = join(told) if status is not Status.OK else fine
+    # A count of columns is no share, as the figures of the other rules are.
+    has_share = status is not Status.OK and first.rule != "columns"
+    value, threshold = (first.value, first.threshold) if has_share else (None, None)
+    shares = tuple(sorted({symbol for finding in quality.having(status) for symbol in finding.symbols}))
+    return Check("data_quality", status, value, None, threshold, action, message, shares=shares)
+
+
+def read_open_since(connection: Connection, source: str) -> dict[tuple[str, str], dt.date]:
+    """Read since when every check has been at a status, by name and status, as far as it is an alarm."""
+    # The newest come first, and the last to be put in stays.
+    episodes = read_episodes(connection, source)[::-1]
+    return {(e.check_name, e.status): e.opened_on for e in episodes if e.closed_on is None}
 
 
 def as_outcome(check: StoredCheck) -> Outcome:
@@ -125,10 +125,11 @@ def _tell(
         source=settings.source,
         check=episode.check_name,
         status=episode.status,
-        urgency=episode.urgency,
+        urgency=episode.urgency.en,
         since=str(episode.opened_on),
-        cause=episode.cause,
-        runbook=episode.runbook,
+        cause=episode.cause.en,
+        runbook=episode.runbook.en,
+        turkish=f"{episode.cause.tr}\n\nNe yapmalı: {episode.runbook.tr}",
     )
     failures = send(alert, settings.alerts)
     sent = None if failures else dt.datetime.now(dt.UTC)

@@ -24,6 +24,7 @@ from bist_pipeline.store.schema import (
     retrain_requests,
 )
 from bist_pipeline.store.write import replace_rows
+from bist_pipeline.wording import Wording
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class StoredCheck:
     p_value: float | None
     threshold: float | None
     record: float | None
-    action: str
-    message: str
+    action: Wording
+    message: Wording
     model_version: str
 
 
@@ -51,9 +52,9 @@ class StoredEpisode:
     opened_on: dt.date
     last_seen: dt.date
     closed_on: dt.date | None
-    cause: str
-    urgency: str
-    runbook: str
+    cause: Wording
+    urgency: Wording
+    runbook: Wording
     model_version: str
     alerted_at: dt.datetime | None = None
 
@@ -128,7 +129,7 @@ def write_calibration(engine: Engine, source: str, calibration: StoredCalibratio
 def write_episodes(engine: Engine, source: str, episodes: Sequence[StoredEpisode]) -> None:
     """Make these the episodes of a source."""
     with begin(engine) as connection:
-        replace_rows(connection, drift_episodes, [asdict(episode) for episode in episodes], source=source)
+        replace_rows(connection, drift_episodes, [vars(episode) for episode in episodes], source=source)
 
 
 @again_if_busy
@@ -176,12 +177,14 @@ def read_calibration(
     return None if row is None else StoredCalibration(**row)
 
 
-def read_release(connection: Connection, source: str, session: dt.date) -> str | None:
-    """Read why a session was released; None where it was not."""
-    reason: str | None = connection.scalar(
-        select(drift_releases.c.reason).filter_by(source=source, session=session)
-    )
-    return reason
+def read_released(connection: Connection, source: str) -> frozenset[dt.date]:
+    """Read which sessions of a source a person released."""
+    return frozenset(connection.scalars(select(drift_releases.c.session).filter_by(source=source)))
+
+
+def read_published(connection: Connection, source: str) -> frozenset[dt.date]:
+    """Read which sessions of a source were published."""
+    return frozenset(connection.scalars(select(publications.c.session).filter_by(source=source)))
 
 
 def read_requests(connection: Connection, source: str) -> list[RetrainRequest]:

@@ -50,6 +50,15 @@ _KINDS = (
         frozenset({1054, 1146}),
         words=("no such table", "no such column", "has no column"),
     ),
+    # A server commits each change of a schema at once: what a migration did before it broke off stays.
+    _Kind(
+        SchemaRevisionError,
+        "holds parts of a migration that broke off",
+        "scripts/restore.sh with the backup made before, or an empty database; then bist db upgrade",
+        frozenset({1050, 1060, 1061, 1091, 1826}),
+        words=("already exists", "duplicate column name"),
+        consequence="No row was changed.",
+    ),
     _Kind(
         DatabaseBusyError,
         "is held by another writer",

@@ -48,12 +48,20 @@ def require_schema(engine: Engine) -> None:
 
 
 def upgrade(engine: Engine, *, to: str = "head") -> None:
-    """Run the migrations up to `to`."""
+    """Run the migrations up to `to`.
+
+    Raises
+    ------
+    SchemaRevisionError
+        If the schema is of a newer version, or an earlier migration broke off half-way.
+    """
     from alembic import command
 
     _make_room(engine)
     with begin(engine) as connection:
-        command.upgrade(_config(connection), to)
+        config = _config(connection)
+        _refuse_newer(connection, config)
+        command.upgrade(config, to)
 
 
 def downgrade(engine: Engine, *, to: str) -> None:
@@ -62,6 +70,20 @@ def downgrade(engine: Engine, *, to: str) -> None:
 
     with begin(engine) as connection:
         command.downgrade(_config(connection), to)
+
+
+def _refuse_newer(connection: Connection, config: Config) -> None:
+    """Refuse a schema that none of this version's migrations leads to."""
+    from alembic.script import ScriptDirectory
+
+    revision = current_revision(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise SchemaRevisionError(
+            f"The database schema has revision {revision}; the newest that this version knows is {REVISION}.",
+            consequence="Nothing was changed.",
+            next_step="update bist_pipeline, or restore a backup of this version (scripts/restore.sh)",
+        )
 
 
 def _make_room(engine: Engine) -> None:

@@ -28,8 +28,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 
+from bist_pipeline.wording import Wording
+
 # The Alembic revision this code reads and writes; `bist db upgrade` brings a database to it.
-REVISION = "0008"
+REVISION = "0009"
 
 COLLATION = "utf8mb4_bin"
 
@@ -65,11 +67,27 @@ class UTCDateTime(TypeDecorator[dt.datetime]):
         return None if value is None else value.replace(tzinfo=dt.UTC)
 
 
+class BothLanguages(TypeDecorator[Wording]):
+    """A text in English and Turkish, stored as the JSON object `{en, tr}`."""
+
+    impl = JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Wording | None, dialect: Dialect) -> dict[str, str] | None:  # noqa: D102
+        return None if value is None else value.as_json()
+
+    def process_result_value(self, value: dict[str, str] | None, dialect: Dialect) -> Wording | None:  # noqa: D102
+        return None if value is None else Wording(value["en"], value["tr"])
+
+
 def _table(name: str, *items: Column | Index) -> Table:  # type: ignore[type-arg]
     return Table(
         name, metadata, *items, mysql_charset="utf8mb4", mysql_collate=COLLATION, mysql_engine="InnoDB"
     )
 
+
+# Where figures of a walk-forward come from: see the table `backtests`.
+TRAINING, BACKTEST = "training", "backtest"
 
 _SOURCE = String(16)
 _SYMBOL = String(16)
@@ -97,7 +115,7 @@ data_health = _table(
     Column("source", _SOURCE, primary_key=True),
     Column("session", Date, primary_key=True),
     Column("status", String(24), nullable=False, comment="BLOCK stops scoring"),
-    Column("summary", Text, nullable=False),
+    Column("summary", BothLanguages, nullable=False),
     Column("listed", Integer, nullable=False, comment="shares with a price in the last 60 sessions"),
     Column("priced", Integer, nullable=False),
     Column("traded", Integer, nullable=False, comment="priced with a volume above 0"),
@@ -122,6 +140,17 @@ pipeline_runs = _table(
     Column("rank_ic", Double, comment="out-of-sample mean daily rank IC of the model"),
     Column("finished_at", UTCDateTime, nullable=False),
     Index(None, "source", "session"),
+)
+
+stage_runs = _table(
+    "stage_runs",
+    Column("source", _SOURCE, primary_key=True),
+    Column("session", Date, primary_key=True),
+    Column("stage", String(16), primary_key=True),
+    Column("status", String(16), nullable=False, comment="done or failed"),
+    Column("rows", Integer, nullable=False, comment="written or judged; 0 unless done"),
+    Column("seconds", Double, nullable=False, comment="from start to end, libraries loaded included"),
+    Column("finished_at", UTCDateTime, nullable=False),
 )
 
 predictions = _table(
@@ -213,6 +242,40 @@ scorecards = _table(
     Column("verdict", JSON, nullable=False, comment="the same in a sentence: {en, tr}"),
 )
 
+backtests = _table(
+    "backtests",
+    Column("source", _SOURCE, primary_key=True),
+    Column("origin", String(16), primary_key=True, comment="training or backtest"),
+    Column("session", Date, primary_key=True, comment="the newest session whose prices were known"),
+    Column("model_version", String(20), primary_key=True, comment="empty where no one model is judged"),
+    Column("ranking", _RANKING, primary_key=True, comment="blend, a member of it, or a baseline"),
+    Column("model_name", String(100), nullable=False, comment="empty where no one model is judged"),
+    Column("horizon_sessions", Integer, nullable=False),
+    Column("first_session", Date, nullable=False, comment="oldest test session"),
+    Column("last_session", Date, nullable=False, comment="newest test session"),
+    Column("folds", Integer, nullable=False),
+    Column("dates", Integer, nullable=False, comment="test sessions"),
+    Column("symbols", Integer, nullable=False, comment="shares that were tradable on a test session"),
+    Column("independent", Double, nullable=False, comment="horizons without overlap that the dates span"),
+    Column("rank_ic", Double, comment="mean daily rank IC; null where the ranking tells no shares apart"),
+    Column("rank_ic_lower", Double, comment="95 % interval of the mean; null for too few dates"),
+    Column("rank_ic_upper", Double),
+    Column("nw_t", Double, comment="Newey-West t of the rank IC"),
+    Column("ic_positive", Double, comment="share of dates with a rank IC above 0"),
+    Column("spread_quarter", Double, comment="top minus bottom decile, fraction a quarter"),
+    Column("spread_lower", Double, comment="95 % interval of the spread; null for too few dates"),
+    Column("spread_upper", Double),
+    Column("top20_quarter", Double, comment="best 20 over the mean of all, fraction a quarter"),
+    Column("top20_net_quarter", Double, comment="the same after costs"),
+    Column("coverage", Double, comment="share of results inside the 80 % interval; null without interval"),
+    Column("r2", Double, comment="of the expected excess; null where none is forecast"),
+    Column("lead_ic", Double, comment="rank IC of the blend minus that of this ranking; null for itself"),
+    Column("lead_lower", Double, comment="95 % interval of the lead; null for too few dates"),
+    Column("lead_upper", Double),
+    Column("by_year", JSON, nullable=False, comment="mean daily rank IC by calendar year"),
+    Column("computed_at", UTCDateTime, nullable=False),
+)
+
 model_decisions = _table(
     "model_decisions",
     Column("id", Integer, primary_key=True, autoincrement=True),
@@ -223,7 +286,7 @@ model_decisions = _table(
     Column("challenger_version", String(20), nullable=False),
     Column("champion_version", String(20), nullable=False, comment="empty where there was none"),
     Column("promoted", Boolean, nullable=False),
-    Column("reasons", Text, nullable=False),
+    Column("reasons", BothLanguages, nullable=False),
 )
 
 drift_runs = _table(
@@ -231,7 +294,7 @@ drift_runs = _table(
     Column("source", _SOURCE, primary_key=True),
     Column("session", Date, primary_key=True),
     Column("status", String(24), nullable=False),
-    Column("summary", Text, nullable=False),
+    Column("summary", BothLanguages, nullable=False),
     Column("reference_first", Date),
     Column("reference_last", Date),
     Column("model_version", String(20), nullable=False),
@@ -243,6 +306,7 @@ drift_features = _table(
     Column("source", _SOURCE, primary_key=True),
     Column("session", Date, primary_key=True),
     Column("feature", String(64), primary_key=True),
+    Column("label", BothLanguages, comment="what the feature is called"),
     Column("distance", Double, comment="KS distance between the newest window and the training window"),
     Column("typical", Double, comment="median distance of the same check on past sessions"),
     Column("record", Double, comment="largest distance of the same check on past sessions"),
@@ -266,8 +330,8 @@ drift_checks = _table(
     Column("p_value", Double, comment="how often a quiet market shows as much"),
     Column("threshold", Double, comment="where the alarm begins"),
     Column("record", Double, comment="largest of the sessions compared with"),
-    Column("action", String(200), nullable=False),
-    Column("message", Text, nullable=False),
+    Column("action", BothLanguages, nullable=False),
+    Column("message", BothLanguages, nullable=False),
     Column("model_version", String(20), nullable=False, comment="empty where no model is concerned"),
     Column("checked_at", UTCDateTime, nullable=False),
 )
@@ -297,9 +361,9 @@ drift_episodes = _table(
     Column("opened_on", Date, primary_key=True),
     Column("last_seen", Date, nullable=False),
     Column("closed_on", Date, comment="null while it lasts"),
-    Column("cause", Text, nullable=False),
-    Column("urgency", String(40), nullable=False),
-    Column("runbook", String(300), nullable=False),
+    Column("cause", BothLanguages, nullable=False),
+    Column("urgency", BothLanguages, nullable=False),
+    Column("runbook", BothLanguages, nullable=False),
     Column("model_version", String(20), nullable=False),
     Column("alerted_at", UTCDateTime, comment="null until people were told"),
 )
@@ -309,7 +373,7 @@ drift_releases = _table(
     Column("source", _SOURCE, primary_key=True),
     Column("session", Date, primary_key=True),
     Column("reason", Text, nullable=False),
-    Column("message", Text, nullable=False, comment="what the break check had said"),
+    Column("message", BothLanguages, nullable=False, comment="what the break check had said"),
     Column("released_at", UTCDateTime, nullable=False),
 )
 

@@ -27,6 +27,9 @@ from bist_pipeline.store.bulk import Row as Row
 from bist_pipeline.store.bulk import insert_rows, upsert_rows
 from bist_pipeline.store.engine import again_if_busy, begin
 from bist_pipeline.store.schema import (
+    BACKTEST,
+    TRAINING,
+    backtests,
     data_health,
     drift_features,
     drift_runs,
@@ -38,6 +41,7 @@ from bist_pipeline.store.schema import (
     publications,
     securities,
     sessions,
+    stage_runs,
 )
 
 
@@ -177,10 +181,47 @@ def write_health(engine: Engine, source: str, session: dt.date, row: Row) -> Non
         replace_rows(connection, data_health, [row], source=source, session=session)
 
 
-def write_decision(engine: Engine, row: Row) -> None:
-    """Append one promotion decision; decisions are never changed."""
+def write_decision(engine: Engine, row: Row, *, figures: Sequence[Row] = ()) -> None:
+    """Append one promotion decision, which is never changed, with the test that it rests on.
+
+    Parameters
+    ----------
+    engine : Engine
+        Of the predictions database.
+    row : mapping
+        Of `model_decisions`, without its number.
+    figures : sequence of mapping
+        Of `backtests`, without what the decision says already; replace those of the same model and session.
+    """
+    scope = {"origin": TRAINING, "source": row["source"], "session": row["session"]}
     with begin(engine) as connection:
         connection.execute(insert(model_decisions), dict(row))
+        if figures:
+            rows = [
+                {**each, "model_name": row["model_name"], "computed_at": row["decided_at"]}
+                for each in figures
+            ]
+            replace_rows(connection, backtests, rows, **scope, model_version=row["challenger_version"])
+
+
+def write_backtest(engine: Engine, source: str, session: dt.date, figures: Sequence[Row]) -> None:
+    """Store a backtest on prices up to `session`: rows of `backtests`; replaces that of the same.
+
+    It judges a recipe, fitted anew in every fold, and no one model of the registry.
+    """
+    now = dt.datetime.now(dt.UTC)
+    rows = [{**each, "model_name": "", "computed_at": now} for each in figures]
+    with begin(engine) as connection:
+        replace_rows(
+            connection, backtests, rows, source=source, session=session, origin=BACKTEST, model_version=""
+        )
+
+
+@again_if_busy
+def write_stage_run(engine: Engine, row: Row) -> None:
+    """Store how a stage went for a session; replaces what is known of an earlier run of it."""
+    with begin(engine) as connection:
+        upsert_rows(connection, stage_runs, [row])
 
 
 def write_drift(engine: Engine, source: str, session: dt.date, run: Row, features: Sequence[Row]) -> None:

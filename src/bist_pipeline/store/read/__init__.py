@@ -1,5 +1,6 @@
 """What readers ask of the database, one module for each thing that is asked for."""
 
+from bist_pipeline.store.read.backtests import Backtest, RankingFigures, read_backtests
 from bist_pipeline.store.read.batches import (
     Batch,
     Model,
@@ -36,9 +37,11 @@ from bist_pipeline.store.read.results import (
 from bist_pipeline.store.read.revision import check_revision
 from bist_pipeline.store.read.runs import RunRecord, read_runs
 from bist_pipeline.store.read.securities import read_sector_of
+from bist_pipeline.store.read.stage_runs import StageRun, read_stage_runs
 
 __all__ = [
     "PUBLISHED",
+    "Backtest",
     "Batch",
     "Decision",
     "DriftCheck",
@@ -50,9 +53,12 @@ __all__ = [
     "PastReturn",
     "Prediction",
     "Publication",
+    "RankingFigures",
     "RunRecord",
     "Scorecard",
+    "StageRun",
     "check_revision",
+    "read_backtests",
     "read_batch",
     "read_decision",
     "read_decisions",
@@ -75,5 +81,6 @@ __all__ = [
     "read_scorecards",
     "read_sector_of",
     "read_sectors",
+    "read_stage_runs",
     "read_symbols",
 ]

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, Select, select
 
 from bist_pipeline.store.read.batches import Publication
 from bist_pipeline.store.schema import model_decisions
+from bist_pipeline.wording import Wording
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Decision:
     challenger_version: str
     champion_version: str
     promoted: bool
-    reasons: tuple[str, ...]
+    reasons: tuple[Wording, ...]
 
 
 def read_decisions(connection: Connection, source: str, *, limit: int) -> list[Decision]:
@@ -42,9 +43,9 @@ def read_decision(connection: Connection, publication: Publication) -> Decision 
 
 
 def read_reasons(connection: Connection, publication: Publication) -> list[str]:
-    """Return why the model behind a batch was taken into use, sentence by sentence."""
+    """Return why the model behind a batch was taken into use, sentence by sentence, in English."""
     decision = read_decision(connection, publication)
-    return [] if decision is None else list(decision.reasons)
+    return [] if decision is None else [reason.en for reason in decision.reasons]
 
 
 def _decisions() -> Select[tuple[object, ...]]:
@@ -52,4 +53,4 @@ def _decisions() -> Select[tuple[object, ...]]:
 
 
 def _as_decision(row: RowMapping) -> Decision:
-    return Decision(**{**row, "reasons": tuple(row["reasons"].splitlines())})
+    return Decision(**{**row, "reasons": row["reasons"].lines()})

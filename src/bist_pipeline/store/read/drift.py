@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from sqlalchemy import Connection, func, select
 
 from bist_pipeline.store.schema import drift_checks, drift_features, drift_runs
+from bist_pipeline.wording import Wording
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class DriftRun:
 
     session: dt.date
     status: str
-    summary: str
+    summary: Wording
     reference_first: dt.date | None
     reference_last: dt.date | None
     model_version: str
@@ -34,8 +35,8 @@ class DriftCheck:
     p_value: float | None
     threshold: float | None
     record: float | None
-    action: str
-    message: str
+    action: Wording
+    message: Wording
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class DriftFeature:
     """One feature then, in the training window, and now; see the table `drift_features`."""
 
     feature: str
+    label: Wording | None
     distance: float | None
     typical: float | None
     record: float | None
@@ -74,6 +76,24 @@ def read_newest_checks(connection: Connection, source: str, *, until: dt.date, r
     return list(newest.values())
 
 
+def read_feature_weeks(
+    connection: Connection, source: str, *, until: dt.date, weeks: int
+) -> dict[dt.date, list[DriftFeature]]:
+    """Read how far every feature was away the last times that was measured, up to a session, oldest first."""
+    mine = (drift_features.c.source == source, drift_features.c.session <= until)
+    measured = select(drift_features.c.session).where(*mine).distinct()
+    newest = connection.scalars(measured.order_by(drift_features.c.session.desc()).limit(weeks)).all()
+    if not newest:
+        return {}
+    columns = (drift_features.c[field.name] for field in fields(DriftFeature))
+    rows = select(drift_features.c.session, *columns).where(*mine, drift_features.c.session >= newest[-1])
+    found: dict[dt.date, list[DriftFeature]] = {session: [] for session in newest[::-1]}
+    for row in connection.execute(rows.order_by(drift_features.c.feature)).mappings():
+        feature = DriftFeature(**{name: value for name, value in row.items() if name != "session"})
+        found[row["session"]].append(feature)
+    return found
+
+
 def read_drift_features(connection: Connection, source: str, session: dt.date) -> list[DriftFeature]:
     """Read how far every feature was away when that was last measured up to a session, the farthest first."""
     mine = drift_features.c.source == source
@@ -89,4 +109,4 @@ def read_drift_status(connection: Connection, source: str, session: dt.date) -> 
     row = connection.execute(
         select(drift_runs.c.status, drift_runs.c.summary).filter_by(source=source, session=session)
     ).one_or_none()
-    return None if row is None else f"{row.status}, {row.summary.partition(chr(10))[0]}"
+    return None if row is None else f"{row.status}, {row.summary.en.partition(chr(10))[0]}"

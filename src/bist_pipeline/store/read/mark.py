@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from bist_pipeline.store.read.freshness import read_freshness
-from bist_pipeline.store.schema import drift_runs, model_decisions, publications, scorecards
+from bist_pipeline.store.schema import backtests, drift_runs, model_decisions, publications, scorecards
 
 
 def read_mark(connection: Connection, *, now: dt.datetime) -> tuple[Any, ...]:
@@ -31,6 +31,7 @@ def read_mark(connection: Connection, *, now: dt.datetime) -> tuple[Any, ...]:
             .scalar_subquery()
             .label("scores"),
             select(func.max(model_decisions.c.id)).scalar_subquery().label("decided"),
+            select(func.max(backtests.c.computed_at)).scalar_subquery().label("tested"),
         )
     ).one()
     return (*written, read_freshness(connection, now=now))

@@ -14,6 +14,7 @@ from bist_pipeline.store.schema import (
     price_series,
     sessions,
 )
+from bist_pipeline.wording import Wording
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ class DriftEpisode:
     opened_on: dt.date
     last_seen: dt.date
     closed_on: dt.date | None
-    cause: str
-    runbook: str
+    cause: Wording
+    urgency: Wording
+    runbook: Wording
 
 
 def read_closes(connection: Connection, source: str, symbol: str) -> list[tuple[dt.date, float]]:

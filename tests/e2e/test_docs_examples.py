@@ -1,0 +1,136 @@
+"""What the pages tell people to type works: every command and Python block is run, or the reason is given."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from fastapi.testclient import TestClient
+
+from bist_pipeline.config import Settings
+from serving.app import create_app
+from tests.command_line import Bist
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.slow
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+# Beginnings of commands that are not run here, and what runs them, or why nothing can.
+ELSEWHERE = {
+    "make demo": "tests/dags/test_airflow_run.py",
+    "make airflow-run": "tests/dags/test_airflow_run.py",
+    "make test": "this is it",
+    "make up": "tests/browser/test_airflow.py",
+    "make status": "tests/browser/test_airflow.py",
+    "make down": "tests/browser/test_airflow.py",
+    "make secrets": "tests/unit/test_containers.py",
+    "make backup": "tests/integration/test_backup.py",
+    "scripts/restore.sh": "tests/integration/test_backup.py",
+    "make smoke": "needs the running containers; make containers-test runs it",
+    "docker compose": "needs Docker; make containers-test runs the same file with podman",
+    "sudo make containers-test": "needs root and a quarter of an hour; the nightly workflow runs it",
+    "make drift-bars": "takes ten minutes; the nightly workflow runs it",
+    ".venv/bin/python -m benchmarks": "measures for minutes; the functions are those of the tests",
+    "airflow backfill": "needs Airflow's servers; its sessions: tests/dags/test_timetable.py",
+    ".venv/bin/pytest": "tests/leakage/test_adding_a_feature.py",
+    ".venv/bin/bist serve": "tests/integration/test_logs.py",
+    ".venv/bin/bist drift simulate": "tests/e2e/test_drift.py",
+    "git pull": "changes this clone",
+}
+# Pages whose Python blocks another test runs.
+PYTHON_ELSEWHERE = {
+    "adding-a-feature.md": "tests/leakage/test_adding_a_feature.py",
+    "ozellik-ekleme.md": "tests/leakage/test_adding_a_feature.py",
+}
+
+
+class Example(NamedTuple):
+    """A command or a block of Python, and the output that the page shows for it."""
+
+    page: Path
+    kind: str
+    text: str
+    output: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.page.name}: {self.text.splitlines()[0]}"
+
+
+def examples() -> Iterator[Example]:
+    for page in PAGES:
+        for kind, block in re.findall(r"^```(console|python)\n(.*?)^```", page.read_text(), re.M | re.S):
+            if kind == "python":
+                yield Example(page, kind, block, "")
+                continue
+            assert block.startswith("$ "), f"{page.name}: a console block begins with a command:\n{block}"
+            for command in re.split(r"^\$ ", block, flags=re.M)[1:]:
+                line, _, output = command.partition("\n")
+                yield Example(page, kind, re.sub(r"\s+#.*", "", line), output)
+
+
+def elsewhere(example: Example) -> str:
+    if example.kind == "python":
+        return PYTHON_ELSEWHERE.get(example.page.name, "")
+    return next((why for start, why in ELSEWHERE.items() if example.text.startswith(start)), "")
+
+
+ALL = list(examples())
+RUN_HERE = [example for example in ALL if not elsewhere(example)]
+
+
+def test_what_is_not_run_here_is_run_by_a_test_that_exists():
+    reasons = {*map(elsewhere, ALL)} - {""}
+    tests = {test for reason in reasons for test in re.findall(r"tests/\S+\.py", reason)}
+    assert len(tests) > 4
+    assert not [test for test in tests if not (ROOT / test).exists()]
+    assert {example.page.name for example in RUN_HERE} >= {"README.md", "first-steps.md", "ilk-adimlar.md"}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, first_run: tuple[Bist, dict[str, Any]]) -> Bist:
+    """Where a reader sits: a folder with prices.parquet, and one batch already published."""
+    done, _ = first_run
+    desk = tmp_path_factory.mktemp("desk")
+    shutil.copytree(done.home, desk / "var")
+    shutil.copy(done.prices, desk / "prices.parquet")
+    return Bist(desk / "var", desk / "prices.parquet", done.environment)
+
+
+@pytest.mark.parametrize("example", RUN_HERE, ids=lambda example: example.name)
+def test_an_example_of_the_pages_works(example: Example, desk: Bist, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(desk.home.parent)
+    for name, value in desk.environment.items():
+        monkeypatch.setenv(name, value)
+    if example.kind == "python":
+        exec(compile(example.text, example.name, "exec"), {"__name__": "example"})  # noqa: S102 (our own pages)
+        return
+    # The reader's own share: this market has none of the name.
+    mine = desk.published()[0]["symbol"]
+    program, *arguments = shlex.split(example.text.replace("THYAO", mine))
+    if program == "curl":
+        check_answer(desk, arguments[-1], example.output)
+    else:
+        assert program == ".venv/bin/bist", f"say in ELSEWHERE who runs: {example.text}"
+        result = desk(*arguments)
+        assert result.exit_code == 0, result.output
+        assert result.stdout or result.stderr
+
+
+def check_answer(desk: Bist, address: str, shown: str) -> None:
+    """Ask for the address, and look whether the answer has every field that the page shows."""
+    host, _, path = address.partition("/")
+    assert host == "127.0.0.1:8000"
+    with TestClient(create_app(Settings(home=desk.home)), base_url="http://localhost") as client:
+        answer = client.get(f"/{path}")
+    assert answer.status_code == 200, answer.text
+    assert json.loads(answer.text)
+    missing = [field for field in re.findall(r'"(\w+)":', shown) if f'"{field}":' not in answer.text]
+    assert not missing, f"the page shows fields that the answer lacks: {missing}"
