@@ -131,6 +131,8 @@ def environment() -> dict[str, str]:
         # A task whose machine or scheduler died is found within a minute, not within five.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
+        # A busy or cold API server may take longer than the 5 s after which a starting task gives up.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "PYTHONUNBUFFERED": "1",
         # Else processes that rename themselves, as Airflow's do, overwrite the environment that marks them.
         "SPT_NOENV": "1",

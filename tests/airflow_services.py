@@ -84,10 +84,13 @@ class Services:
             return {str(session): count for session, count in connection.execute(text(query))}
 
     def kill(self, name: str) -> None:
-        """Kill the first process of a service, as the kernel does where memory ends."""
-        (first,) = [each for each in marked(self.home, name) if os.getsid(each.pid) == each.pid]
-        first.kill()
-        wait_for(lambda: not psutil.pid_exists(first.pid), f"the end of {name}")
+        """Kill every process of a service, as when its machine is gone."""
+        killed = marked(self.home, name)
+        assert killed, f"no process of {name} is there"
+        for process in killed:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(killed)
 
     def make(self, word: str) -> str:
         """`make up`, `make status` or `make down`; what it tells people."""

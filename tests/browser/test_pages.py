@@ -184,7 +184,7 @@ def test_tests_on_the_past_are_compared_with_the_simplest_rule_and_promise_nothi
     # The training's two rankings, and the backtest's five.
     assert tests.locator("table.tests tbody tr").count() == 2 + 5
     assert tests.locator("table.tests .interval .band").count() == 2 + 5
-    assert reader.reads("The model beat the simplest rule, calmest shares first, by 0.041")
+    assert reader.reads("The model was ahead of the simplest rule, calmest shares first, by 0.041")
     assert reader.reads("did almost as well: the model leads it by 0.012")
     assert reader.reads("112 dates in 9 stretches")
     tests.locator("summary").last.click()

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from fastapi.testclient import TestClient
 
 from bist_pipeline.config import Settings
 from serving.app import create_app
-from tests.command_line import Bist
+from tests.command_line import SMALL, Bist
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -27,22 +26,15 @@ ELSEWHERE = {
     "make demo": "tests/dags/test_airflow_run.py",
     "make airflow-run": "tests/dags/test_airflow_run.py",
     "make test": "this is it",
-    "make up": "tests/browser/test_airflow.py",
-    "make status": "tests/browser/test_airflow.py",
-    "make down": "tests/browser/test_airflow.py",
-    "make secrets": "tests/unit/test_containers.py",
-    "make backup": "tests/integration/test_backup.py",
-    "scripts/restore.sh": "tests/integration/test_backup.py",
-    "make smoke": "needs the running containers; make containers-test runs it",
-    "docker compose": "needs Docker; make containers-test runs the same file with podman",
+    "make up": "tests/dags/test_services.py",
+    "make status": "tests/dags/test_services.py",
+    "make down": "tests/dags/test_services.py",
     "sudo make containers-test": "needs root and a quarter of an hour; the nightly workflow runs it",
     "make drift-bars": "takes ten minutes; the nightly workflow runs it",
-    ".venv/bin/python -m benchmarks": "measures for minutes; the functions are those of the tests",
-    "airflow backfill": "needs Airflow's servers; its sessions: tests/dags/test_timetable.py",
+    "scripts/services.sh run airflow": "needs Airflow's servers; its sessions: tests/dags/test_timetable.py",
     ".venv/bin/pytest": "tests/leakage/test_adding_a_feature.py",
     ".venv/bin/bist serve": "tests/integration/test_logs.py",
     ".venv/bin/bist drift simulate": "tests/e2e/test_drift.py",
-    "git pull": "changes this clone",
 }
 # Pages whose Python blocks another test runs.
 PYTHON_ELSEWHERE = {
@@ -71,7 +63,7 @@ def examples() -> Iterator[Example]:
                 yield Example(page, kind, block, "")
                 continue
             assert block.startswith("$ "), f"{page.name}: a console block begins with a command:\n{block}"
-            for command in re.split(r"^\$ ", block, flags=re.M)[1:]:
+            for command in re.split(r"^\$ ", re.sub(r"\\\n *", "", block), flags=re.M)[1:]:
                 line, _, output = command.partition("\n")
                 yield Example(page, kind, re.sub(r"\s+#.*", "", line), output)
 
@@ -83,25 +75,36 @@ def elsewhere(example: Example) -> str:
 
 
 ALL = list(examples())
-RUN_HERE = [example for example in ALL if not elsewhere(example)]
+# Each once, whatever the number of pages that have it.
+RUN_HERE = [
+    *{each.text.removesuffix(" --json"): each for each in reversed(ALL) if not elsewhere(each)}.values()
+]
+RUN_HERE.reverse()
 
 
 def test_what_is_not_run_here_is_run_by_a_test_that_exists():
     reasons = {*map(elsewhere, ALL)} - {""}
     tests = {test for reason in reasons for test in re.findall(r"tests/\S+\.py", reason)}
     assert len(tests) > 4
+    unused = [start for start in ELSEWHERE if not any(each.text.startswith(start) for each in ALL)]
+    assert not unused, f"no page has these commands any more: {unused}"
     assert not [test for test in tests if not (ROOT / test).exists()]
-    assert {example.page.name for example in RUN_HERE} >= {"README.md", "first-steps.md", "ilk-adimlar.md"}
+    assert {example.page.name for example in RUN_HERE} >= {"README.md", "first-steps.md", "backtest.md"}
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, first_run: tuple[Bist, dict[str, Any]]) -> Bist:
-    """Where a reader sits: a folder with prices.parquet, and one batch already published."""
-    done, _ = first_run
-    desk = tmp_path_factory.mktemp("desk")
-    shutil.copytree(done.home, desk / "var")
-    shutil.copy(done.prices, desk / "prices.parquet")
-    return Bist(desk / "var", desk / "prices.parquet", done.environment)
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Bist:
+    """Where a reader sits: a folder with the prices that the first steps write, and one batch published."""
+    folder = tmp_path_factory.mktemp("desk")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run_python(next(each for each in ALL if each.kind == "python" and each.page.name == "first-steps.md"))
+    # A quarter of the folds takes a quarter of the time.
+    environment = {**SMALL, "BIST_VALIDATION__BLOCK_SESSIONS": "252"}
+    bist = Bist(folder / "var", folder / "prices.parquet", environment)
+    result = bist("run")
+    assert result.exit_code == 0, result.output
+    return bist
 
 
 @pytest.mark.parametrize("example", RUN_HERE, ids=lambda example: example.name)
@@ -110,9 +113,9 @@ def test_an_example_of_the_pages_works(example: Example, desk: Bist, monkeypatch
     for name, value in desk.environment.items():
         monkeypatch.setenv(name, value)
     if example.kind == "python":
-        exec(compile(example.text, example.name, "exec"), {"__name__": "example"})  # noqa: S102 (our own pages)
+        run_python(example)
         return
-    # The reader's own share: this market has none of the name.
+    # The reader's own share: none of this market is called so.
     mine = desk.published()[0]["symbol"]
     program, *arguments = shlex.split(example.text.replace("THYAO", mine))
     if program == "curl":
@@ -122,6 +125,10 @@ def test_an_example_of_the_pages_works(example: Example, desk: Bist, monkeypatch
         result = desk(*arguments)
         assert result.exit_code == 0, result.output
         assert result.stdout or result.stderr
+
+
+def run_python(example: Example) -> None:
+    exec(compile(example.text, example.name, "exec"), {"__name__": "example"})  # noqa: S102 (our own pages)
 
 
 def check_answer(desk: Bist, address: str, shown: str) -> None:

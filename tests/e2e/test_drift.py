@@ -70,6 +70,15 @@ def test_every_check_is_reported_and_stored_with_the_first_run(bist):
         assert {check.check_name for check in read_checks(connection, "files")} == names
 
 
+def test_a_check_made_twice_says_the_same_and_is_stored_once(bist):
+    first, second = (said(bist("drift", *DAY, "--json"))["checks"] for _ in range(2))
+
+    assert first == second
+    with connect(open_engine(f"sqlite:///{bist.home}/bist.db")) as connection:
+        stored = [(check.session, check.check_name) for check in read_checks(connection, "files")]
+    assert len(stored) == len(set(stored)) == len(first)
+
+
 def test_a_red_break_holds_scoring_until_a_person_releases_the_session(bist):
     before = bist.published()
     shuffle_features(bist)
@@ -77,7 +86,7 @@ def test_a_red_break_holds_scoring_until_a_person_releases_the_session(bist):
     held = refused(bist("score", *DAY, "--json"))
     assert (held["error"], bist.published()) == ("ScoringHeldError", before)
     assert f"bist drift release {SESSION}" in held["next"]
-    report = bist.home / f"lake/reports/drift/{SESSION}.html"
+    report = bist.home / f"lake/files/reports/drift/{SESSION}.html"
     assert str(report) in held["message"]
     told = report.read_text(encoding="utf-8")
     assert "Puanlamadan önce durduruldu" in told

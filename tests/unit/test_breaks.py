@@ -141,6 +141,14 @@ def test_a_feature_without_any_value_now_blocks_and_is_no_ok_either(market, reco
     assert "Not judged, for want of values: slow" in str(report.checks[0].message)
 
 
+def test_a_feature_without_any_value_before_the_champion_is_said_and_is_no_ok(market):
+    then = market.assign(slow=market["slow"].where(market["session"] >= DAYS[-30]))
+    check, _ = judge(build_break_record(then, COLUMNS, champion_session=DAYS[-30].date()), market).checks
+
+    assert check.status is Status.INSUFFICIENT_HISTORY
+    assert "want of values before the champion: slow" in str(check.message)
+
+
 def test_young_shares_need_no_value_of_a_long_window(market, record):
     hidden = broken(market, old=lambda _rows: np.nan)
 

@@ -161,6 +161,18 @@ def test_shares_that_nobody_could_trade_and_missing_values_do_not_count():
     assert [distance.missing_now for distance in hidden.features] == pytest.approx([1 / SHARES, 1 / SHARES])
 
 
+def test_one_symbol_is_never_ok():
+    table = as_table(stationary_market(1))
+    assert check(table[table["symbol"] == "S00"]).status is Status.INSUFFICIENT_HISTORY
+    now = (table["session"] <= DAYS[-22]) | (table["symbol"] == "S00")
+    assert check(table[now]).checks[0].status is Status.ERROR
+
+
+def test_the_same_check_made_twice_says_the_same():
+    table = as_table(stationary_market(1))
+    assert check(table) == check(table.sample(frac=1, random_state=1))
+
+
 def test_a_feature_that_is_zero_for_everyone_does_not_drift():
     market = stationary_market(1)
     market["slow"][:] = 0.0

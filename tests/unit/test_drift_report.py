@@ -93,7 +93,7 @@ def test_the_newest_week_is_the_check_itself_and_the_weeks_show_when_it_began(st
 def test_the_page_shows_what_a_person_needs(report):
     page = render_drift(report)
     for said in (
-        "a quiet market reaches this in 1 of 104 checks",
+        "A quiet market shows as much in 1 of 104 checks",
         'since</span><span lang="tr">başlangıç:</span> 2023-08-01',
         "Russia invades Ukraine",
         "Rusya&#39;nın Ukrayna&#39;yı işgali",

@@ -116,7 +116,7 @@ def simulation_lines(simulated: Mapping[str, Any]) -> list[str]:
         if not day["checks"]:
             lines.append(f"  no check was made: {day['stopped_by']}")
     first = simulated["first_alarm"]
-    found = "No check alarmed: nothing was found in these sessions."
+    found = "No check alarmed in these sessions: a slow fault needs more --days."
     if first:
         found = f"Found on day {first['day']} of the fault: {first['check']}, {first['status']}."
     told = [

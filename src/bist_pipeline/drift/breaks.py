@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -152,7 +152,8 @@ def check_break(
     if apart > REACH:
         return BreakReport((_out_of_reach(apart), missing), ())
     measures, lacking = _measure_today(record, before, now, apart)
-    return BreakReport((_conclude(record, measures, lacking, apart), missing), tuple(measures))
+    check = _mention_unknown(_conclude(record, measures, lacking, apart), record, apart)
+    return BreakReport((check, missing), tuple(measures))
 
 
 def _require_same_columns(record: BreakRecord, columns: Mapping[str, int]) -> None:
@@ -176,9 +177,11 @@ def _measure_today(
     for i, name in enumerate(record.columns):
         pair = np.stack([before[name].to_numpy(np.float64), now[name].to_numpy(np.float64)])
         pair = pair[:, np.isfinite(pair).all(axis=0)]
+        if np.isnan(record.level[apart - 1, i]):
+            continue  # said by `_mention_unknown`
         if pair.shape[1] < MIN_SHARES:
             lacking.append(name)
-        elif not np.isnan(record.level[apart - 1, i]):
+        else:
             measures += _measure_feature(record, (apart - 1, i), pair)
     return sorted(measures, key=lambda m: -_urgency(m)), lacking
 
@@ -237,6 +240,20 @@ def _conclude(
     return Check(
         "break", status, furthest.times, None, threshold, _ACTIONS[status], message, record=furthest.record
     )
+
+
+def _mention_unknown(check: Check, record: BreakRecord, apart: int) -> Check:
+    """Add features that had no values before the champion: silence about them would read as OK."""
+    is_unknown = np.isnan(record.level[apart - 1])
+    if not is_unknown.any():
+        return check
+    told = say(
+        "Not judged, for want of values before the champion: {names}.",
+        "Modelden önce değeri olmadığı için değerlendirilemeyen: {names}.",
+        names=call_features([name for name, is_so in zip(record.columns, is_unknown, strict=True) if is_so]),
+    )
+    status = worst([check.status, Status.INSUFFICIENT_HISTORY])
+    return replace(check, status=status, action=_ACTIONS[status], message=join([check.message, told]))
 
 
 def _describe(measure: FeatureBreak, sessions: int, apart: int) -> Wording:

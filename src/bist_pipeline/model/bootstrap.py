@@ -46,10 +46,10 @@ def draw_weights(sessions: int, *, block: int, draws: int = DRAWS) -> NDArray[np
 
 
 def interval(drawn: NDArray[np.float64]) -> tuple[float, float]:
-    """Bounds that hold the middle 95 % of the draws of a figure.
+    """Bounds that hold the middle 95 % of the draws of a figure; a draw without a value says nothing.
 
-    >>> interval(np.arange(101.0))
+    >>> interval(np.append(np.arange(101.0), np.nan))
     (2.5, 97.5)
     """
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.nanquantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

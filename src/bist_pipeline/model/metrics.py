@@ -131,10 +131,14 @@ def average(daily: pd.DataFrame, weights: NDArray[np.float64]) -> dict[str, NDAr
 
 
 def mean(values: pd.Series, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over the sessions that have a value, under each of the weightings of `average`."""
-    known = values.notna().to_numpy(float)
-    means: NDArray[np.float64] = (weights @ values.fillna(0.0).to_numpy()) / (weights @ known)
-    return means
+    """Mean over the sessions that have a value, under each weighting of `average`; NaN where none has one.
+
+    >>> mean(pd.Series([np.nan, 0.2]), np.array([[1.0, 1.0], [2.0, 0.0]]))
+    array([0.2, nan])
+    """
+    count = weights @ values.notna().to_numpy(float)
+    unknown = np.full(len(count), np.nan)
+    return np.divide(weights @ values.fillna(0.0).to_numpy(), count, out=unknown, where=count > 0)
 
 
 def daily_rank_ic(forecasts: pd.DataFrame) -> pd.Series:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from markupsafe import Markup
 
-from bist_pipeline.drift.distribution import as_rate
 from bist_pipeline.drift.performance import LEAST_SKILL
 from bist_pipeline.drift.policy import RUNBOOK
 from bist_pipeline.drift.report import FeatureStory, ScoreEffect, Values
@@ -182,7 +181,6 @@ def render_drift(report: Report) -> str:
         alarms=[line for line in report.checks if line.status in ALARMS],
         charts=charts,
         measured=_measured,
-        rate=_rate,
         runbook=lambda name: _runbook(name, report.session),
         plain=lambda name: in_both(*name_feature(name)),
         number=_number,
@@ -206,17 +204,6 @@ def _measured(line: CheckLine, value: float | None) -> Markup:
     if line.name in ("missing_values", "data_quality"):
         return show(say_percent(value))
     return _figure(value, 2)
-
-
-def _rate(line: CheckLine) -> Markup:
-    """Say how often a quiet market shows as much."""
-    if line.p_value is None:
-        return in_both("", "")
-    some, of = as_rate(line.p_value)
-    return in_both(
-        f"a quiet market reaches this in {some} of {of} checks",
-        f"sakin bir piyasa buna her {of} denetimin {some} tanesinde ulaşır",
-    )
 
 
 def _runbook(name: str, session: dt.date) -> Markup:

@@ -42,8 +42,9 @@ def run_stage(name: str, settings: Settings, session: dt.date | None, **options:
         if name not in FOLDS:
             bind(session=receipt.session)
             run |= {"session": receipt.session, "status": "done", "rows": receipt.rows}
-    except SessionError:
-        # A holiday, or a day that has not been: as the newest session it would hide what is to be watched.
+    except (SessionError, StoreError):
+        # As the newest session, a day that is none would hide what is to be watched; and a database that has
+        # just refused would refuse this too.
         run["session"] = None
         raise
     finally:
