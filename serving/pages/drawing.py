@@ -49,7 +49,7 @@ class Scale:
         """How many digits after the point the ticks need.
 
         >>> build_scale([0, 0.1]).digits, build_scale([0, 3]).digits
-        (2, 1)
+        (2, 0)
         """
         return next(digits for digits in range(11) if all(round(tick, digits) == tick for tick in self.ticks))
 

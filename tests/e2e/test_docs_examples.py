@@ -17,7 +17,8 @@ from serving.app import create_app
 from tests.command_line import SMALL, Bist
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.slow
+# Whole runs and backtests, on machines that are busy with something else too.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
