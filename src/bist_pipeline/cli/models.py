@@ -39,7 +39,7 @@ def backtest(
     session: Day = None,
     as_json: AsJson = False,
 ) -> None:
-    """Test the model and its baselines on past sessions; no rank changes, the page about the model shows it."""
+    """Test the model and its baselines on past sessions; no rank changes, /model shows the figures."""
     started = time.perf_counter()
     from bist_pipeline.stages import backtest as stage
 

@@ -63,9 +63,9 @@ _ACTIONS = {
 class FeatureDistance:
     """How far one feature is from the training window, then what it looked like there and looks like now.
 
-    `typical` and `record` are the median and largest distance of the replays, None without any. Medians,
-    interquartile ranges and shares of missing values are those of the raw values; `psi` and `wasserstein` are
-    effect sizes of the standardised ones and alarm nobody.
+    `typical` and `record` are the median distance of the replays, or what is negligible if that is more, and
+    the largest; None without any. Medians, interquartile ranges and shares of missing values are those of the
+    raw values; `psi` and `wasserstein` are effect sizes of the standardised ones and alarm nobody.
     """
 
     feature: str
@@ -311,8 +311,8 @@ def _describe(
     effects: Mapping[str, NDArray[np.float64]],
 ) -> tuple[FeatureDistance, ...]:
     has_past = len(past) > 0
-    typical, record = (np.median(past, axis=0), past.max(axis=0)) if has_past else (today, today)
-    order = np.argsort(-today / np.maximum(typical, NEGLIGIBLE), kind="stable")
+    typical, record = (_typical(past), past.max(axis=0)) if has_past else (today, today)
+    order = np.argsort(-today / typical, kind="stable")
     return tuple(
         FeatureDistance(
             columns[i],

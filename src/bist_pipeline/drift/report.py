@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bist_pipeline.drift.calibration import SCORE
-from bist_pipeline.drift.distribution import NEGLIGIBLE, FeatureDriftReport, check_distribution
+from bist_pipeline.drift.distribution import FeatureDriftReport, check_distribution
 from bist_pipeline.drift.replays import CURRENT_SESSIONS, Replays, pool_known
 from bist_pipeline.drift.status import Check
 from bist_pipeline.drift.summary import Summary
@@ -114,7 +114,7 @@ def _check(replays: Replays, summary: Summary, end: int, age: int) -> FeatureDri
 
 def _times(report: FeatureDriftReport) -> dict[str, float]:
     return {
-        found.feature: found.distance / max(found.typical, NEGLIGIBLE)
+        found.feature: found.distance / found.typical
         for found in report.features
         if found.typical is not None
     }
