@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
@@ -139,6 +140,27 @@ def test_what_was_lost_or_changed_since_the_backup_is_as_it_was(installation: In
     assert not installation.models.with_name("later.skops").exists()
     calls = (installation.folder / "calls").read_text().splitlines()
     assert [call.split()[0] for call in calls] == ["stop", "run", "restart"]
+
+
+@pytest.mark.parametrize("server", ["mysql"], indirect=True)
+def test_a_server_that_numbers_its_transactions_takes_its_own_backup_back(
+    installation: Installation, tmp_path: Path
+):
+    number = f"{uuid4()}:1"
+    with installation.engine.connect() as connection:
+        if connection.execute(text("SELECT @@GLOBAL.gtid_mode")).scalar_one() != "ON":
+            pytest.skip("this server does not number its transactions: MySQL before 9 has to be told to")
+        for statement in (f"SET gtid_next = '{number}'", "COMMIT", "SET gtid_next = AUTOMATIC"):
+            connection.execute(text(statement))
+        assert number[:36] in connection.execute(text("SELECT @@GLOBAL.gtid_executed")).scalar_one()
+    before = installation.state()
+    assert installation.run("backup.sh", tmp_path / "numbered").returncode == 0
+    execute(installation.engine, "DROP TABLE bist.predictions")
+
+    done = installation.run("restore.sh", tmp_path / "numbered", "--yes")
+
+    assert done.returncode == 0, done.stderr
+    assert installation.state() == before
 
 
 def test_a_backup_of_last_month_is_migrated_to_the_schema_of_today(
