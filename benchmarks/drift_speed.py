@@ -9,11 +9,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,8 +70,13 @@ def measure_here() -> dict[str, float]:
     newest = table[table["session"] > pd.Timestamp(champion)]
     daily, _ = cpu_seconds(lambda: check_break(calibration.breaks, newest, due, ages=ages, session=today))
     weekly, _ = cpu_seconds(lambda: _judge_week(calibration, newest, today))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {"daily": daily, "weekly": weekly, "calibration": calibration_seconds, "memory": peak}
+    return {"daily": daily, "weekly": weekly, "calibration": calibration_seconds, "memory": _peak_gb()}
+
+
+def _peak_gb() -> float:
+    """Most memory of this process; `getrusage` would count what the parent held before this program began."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 2**20
 
 
 def _judge_week(calibration: Any, newest: pd.DataFrame, today: dt.date) -> None:

@@ -141,7 +141,7 @@ class System:
             log.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}\n")
         if done.returncode:
             raise ContainersError(
-                f"`{' '.join(command)}` failed: {(done.stderr or done.stdout).strip()[-1500:]}"
+                f"`{' '.join(command)}` failed: {(done.stdout + done.stderr).strip()[-1500:]}"
             )
         return done.stdout
 

@@ -158,7 +158,7 @@ def test_a_full_sqlite_file_keeps_the_old_batch(settings):
 @pytest.mark.slow
 def test_a_full_disk_under_the_server_keeps_the_old_batch():
     with (
-        small_disk(megabytes=80) as home,
+        small_disk(megabytes=110) as home,
         run_mariadb(home, "--innodb-log-file-size=4M") as server,
         empty_database(server) as url,
     ):

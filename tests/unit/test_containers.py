@@ -120,6 +120,36 @@ def test_what_is_installed_from_an_index_has_a_hash(dockerfile: Path):
     assert all("--require-hashes" in part for part in from_locks)
 
 
+ONLY_WHAT_IS_LOCKED = """
+import re, sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+normal = lambda name: re.sub(r"[-_.]+", "-", name).lower()
+locked = set(re.findall(r"^([a-z0-9._-]+)==", Path("locks/serving.lock").read_text(), re.MULTILINE))
+held = {"bist-pipeline", *locked}
+absent = {name for name, of in packages_distributions().items() if not held & set(map(normal, of))}
+
+class Absent:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(f"{name} is not in the API's image")
+
+sys.meta_path.insert(0, Absent())
+import bist_pipeline.cli, serving.app
+print(len(absent))
+"""
+
+
+def test_the_api_starts_with_what_its_lock_holds():
+    """`bist serve` loads the whole command line, so that one needless import anywhere stops the API."""
+    started = subprocess.run(
+        [sys.executable, "-c", ONLY_WHAT_IS_LOCKED], capture_output=True, text=True, cwd=ROOT
+    )
+    assert started.returncode == 0, started.stderr
+    assert int(started.stdout) > 100
+
+
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.stem)
 def test_an_image_says_what_it_is_what_it_holds_and_whether_it_is_well(dockerfile: Path):
     text, words = dockerfile.read_text(), [line[0] for line in instructions(dockerfile)]

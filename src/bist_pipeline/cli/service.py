@@ -40,8 +40,9 @@ def _require_free(host: str, port: int) -> None:
         family = socket.getaddrinfo(host, port)[0][0]
         socket.create_server((host, port), family=family).close()
     except OSError as error:
+        reason = str(error.strerror).partition(" (")[0]  # Python adds the address a second time
         raise ConfigError(
-            f"Nothing can listen on port {port} of {host}: {error.strerror}.",
+            f"Nothing can listen on port {port} of {host}: {reason}.",
             consequence="The API was not started.",
             next_step=f"end what listens there, or bist serve --port {port % 65535 + 1}",
         ) from error

@@ -90,7 +90,7 @@ def select(
     features: pd.DataFrame, columns: Sequence[str], *, until: dt.date, inclusive: bool
 ) -> pd.DataFrame:
     """Rows up to a day; refuses a table without the columns, or with two rows of a share and session."""
-    require_columns(features.assign(tradable=True), columns, until=until)
+    require_columns(features.head(0).assign(tradable=True), columns, until=until)
     last = pd.Timestamp(until)
     rows = features[features["session"] <= last if inclusive else features["session"] < last]
     require_single_rows(rows, until=until)

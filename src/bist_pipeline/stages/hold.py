@@ -44,13 +44,15 @@ def require_unbroken(settings: Settings, session: dt.date, model: ModelVersion) 
     Raises
     ------
     DataQualityError
-        If far more values are missing than ever before.
+        If the stage `check` blocked the session, or far more values are missing than ever before.
     ScoringHeldError
         If a break is RED and no person has released the session.
     """
     store = open_store(settings)
-    checks = judge_break(settings, session, model)
     is_released = session in read_standing(settings, session).released
+    if not is_released:
+        _require_quality(settings, session)
+    checks = judge_break(settings, session, model)
     blocked = [check for check in checks if check.status is Status.BLOCK]
     held = [check for check in checks if check.status is Status.RED]
     if blocked:
@@ -78,6 +80,19 @@ def require_unbroken(settings: Settings, session: dt.date, model: ModelVersion) 
             next_step=next_step.en,
         )
     record(settings, store, session, checks, model_version=model.version)
+
+
+def _require_quality(settings: Settings, session: dt.date) -> None:
+    """Refuse what `check` has blocked: a stage run by hand knows nothing of the one that failed before it."""
+    with connect(open_store(settings)) as connection:
+        checks = read_checks(connection, settings.source, until=session)
+    for check in checks:
+        if (check.session, check.check_name, check.status) == (session, "data_quality", Status.BLOCK.value):
+            raise DataQualityError(
+                f"{session} is blocked: {check.message}",
+                consequence=KEPT,
+                next_step=f"bist check --session {session} says whether it is repaired, and how to go on",
+            )
 
 
 def judge_break(settings: Settings, session: dt.date, model: ModelVersion) -> tuple[Check, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -21,7 +21,6 @@ from sqlalchemy import (
     update,
 )
 
-from bist_pipeline.calendar import Session
 from bist_pipeline.errors import StoreError
 from bist_pipeline.store.bulk import Row as Row
 from bist_pipeline.store.bulk import insert_rows, upsert_rows
@@ -43,6 +42,9 @@ from bist_pipeline.store.schema import (
     sessions,
     stage_runs,
 )
+
+if TYPE_CHECKING:
+    from bist_pipeline.calendar import Session
 
 
 @dataclass(frozen=True)
