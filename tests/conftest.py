@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: settings in a temporary home, and a private MariaDB started once."""
+"""Fixtures shared by all tests: settings in a temporary home, real database servers, a real browser."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from bist_pipeline.config import Settings
 from tests.database_servers import empty_database, run_mariadb, run_mysql
 
 ROOT = Path(__file__).parents[1]
+CHROMIUM = Path(os.environ.get("BIST_CHROMIUM", "/usr/bin/chromium"))
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +80,17 @@ def server_url(request: pytest.FixtureRequest) -> str:
     """URL of an empty database, on every kind of server that runs by itself."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser of one test file: while Playwright is there, nothing else can run an event loop."""
+    if not CHROMIUM.exists():
+        reason = f"no Chromium at {CHROMIUM}: apt-get install chromium, or set BIST_CHROMIUM"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -1,25 +1,22 @@
-"""Servers with real databases in every state a reader can meet, and one Chromium, started once."""
+"""Servers with real databases in every state a reader can meet, started once, and who visits them."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from bist_pipeline.config import ServingSettings, Settings
 from bist_pipeline.store.engine import open_engine
 from serving.app import create_app
 from tests.browser import invented_batch
 
-CHROMIUM = Path(os.environ.get("BIST_CHROMIUM", "/usr/bin/chromium"))
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 812}
 LINKED = ServingSettings(mlflow_page="http://127.0.0.1:5000", airflow_page="http://127.0.0.1:8080")
 
@@ -61,19 +58,6 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
             name: servers.enter_context(_serve(create_app(Settings(database_url=url, serving=LINKED))))
             for name, url in urls.items()
         }
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        reason = f"no Chromium at {CHROMIUM}: apt-get install chromium, or set BIST_CHROMIUM"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 class Reader:

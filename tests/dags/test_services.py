@@ -15,7 +15,6 @@ from playwright.sync_api import Browser, Page
 from sqlalchemy import create_engine, make_url
 
 from tests.airflow_services import Gate, Services, run_services, wait_for
-from tests.browser.conftest import chromium  # noqa: F401 (a fixture)
 from tests.dags.test_airflow_run import TINY
 from tests.database_servers import empty_database
 
@@ -54,7 +53,7 @@ def services(tmp_path_factory: pytest.TempPathFactory, database: str, gate: Gate
 
 
 @pytest.fixture(scope="module")
-def page(chromium: Browser, services: Services) -> Iterator[Page]:  # noqa: F811
+def page(chromium: Browser, services: Services) -> Iterator[Page]:
     """Someone who has logged in."""
     with chromium.new_context(viewport={"width": 1400, "height": 1000}) as context:
         page = context.new_page()
