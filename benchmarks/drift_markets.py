@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings, SyntheticSettings, TrainingSettings
 from bist_pipeline.contracts import KEY, PRICE_COLUMNS
-from bist_pipeline.drift.calibration import SCORE, Calibration, build_calibration
+from bist_pipeline.drift.calibration import MOVE, SCORE, Calibration, build_calibration
 from bist_pipeline.drift.performance import compute_daily_ic
 from bist_pipeline.features import long_horizon
 from bist_pipeline.features.cross_section import row_rank
 from bist_pipeline.features.feature import Inputs
 from bist_pipeline.market.cleaning import Cleaned, clean
 from bist_pipeline.market.labels import compute_forward_excess
-from bist_pipeline.market.panel import build_panel, look_up
+from bist_pipeline.market.panel import build_panel, compute_moves, look_up
 from bist_pipeline.market.universe import compute_tradable
 from bist_pipeline.model import walk_forward
 from bist_pipeline.sources.faults import FAULTS
@@ -110,10 +110,9 @@ class Champion:
         )
         return scored
 
-    def daily_ic(self, table: Table, *, since: dt.date, sign: float = 1.0) -> pd.Series:
-        """Rank IC of the model's scores with the next session's returns; `sign` turns the scores round."""
+    def daily_ic(self, table: Table, *, since: dt.date) -> pd.Series:
+        """Rank IC of the model's scores with the next session's returns."""
         rows = self.score(table.features[table.features["session"] >= pd.Timestamp(since)])
-        rows[SCORE] *= sign
         return compute_daily_ic(rows.assign(excess=look_up_next(table.cleaned, rows)))
 
 
@@ -121,7 +120,7 @@ def look_up_next(cleaned: Cleaned, rows: pd.DataFrame) -> pd.Series:
     """Return to the next session, of every row."""
     close = cleaned.panel.close
     following = np.full_like(close, np.nan)
-    following[:-1] = close[1:] / close[:-1] - 1
+    following[:-1] = compute_moves(close)[1:]
     return look_up(cleaned.panel, following, rows)
 
 
@@ -167,6 +166,7 @@ def compute_table(cleaned: Cleaned) -> pd.DataFrame:
         "session": cleaned.panel.sessions.astype("datetime64[ns]")[row],
         "symbol": cleaned.panel.symbols[column],
         "tradable": compute_tradable(cleaned).ravel()[cells],
+        MOVE: compute_moves(cleaned.panel.close).ravel()[cells],
     }
     ranks = {}
     priced = np.isfinite(cleaned.panel.close)
@@ -188,6 +188,7 @@ def crown(market: Market) -> Champion:
     calibration = build_calibration(
         known,
         WATCHED,
+        known,
         champion.score(known[known["session"] >= pd.Timestamp(market.sessions[LIFE].item())]),
         score_out_of_sample(market, table, known, session).to_numpy(),
         trained_until=market.sessions[HISTORY - 1 - HORIZON].item(),

@@ -73,10 +73,11 @@ def compare_with_naive(champion: Champion) -> tuple[list[float], list[float]]:
         found = check_distribution(
             champion.calibration.features,
             summarise(rows, list(WATCHED), until=table.days[end]),
+            name="features",
             session=table.days[end],
             age_sessions=end - HISTORY + 1,
         )
-        ours.append(found.checks[0].p_value or np.nan)
+        ours.append(found.check.p_value or np.nan)
     return naive, ours
 
 

@@ -72,15 +72,16 @@ def judge_weeks(table: Table) -> Iterator[tuple[dt.date, Status]]:
     summary = summarise(table.features, list(WATCHED), until=table.days[-1])
     days = table.days
     for champion in range(QUARTER * 8, len(days) - WEEK, QUARTER):
-        replays = build_replays(
-            summary, trained_until=days[champion - HORIZON], champion_session=days[champion]
-        )
+        dates = {"trained_until": days[champion - HORIZON], "champion_session": days[champion]}
+        replays = build_replays(summary, view="relative", **dates)
         if (replays.ends[0] >= 0).sum() < MIN_REPLAYS:
             continue
         for end in range(champion + WEEK, min(champion + QUARTER + 1, len(days)), WEEK):
             current = summarise(table.newest(days[end], CURRENT_SESSIONS), list(WATCHED), until=days[end])
-            found = check_distribution(replays, current, session=days[end], age_sessions=end - champion)
-            yield days[end], found.checks[0].status
+            found = check_distribution(
+                replays, current, name="features", session=days[end], age_sessions=end - champion
+            )
+            yield days[end], found.check.status
 
 
 def _judge_bad_days(prices: pd.DataFrame, calendar: TradingCalendar) -> Iterator[dict[str, Any]]:

@@ -21,12 +21,16 @@ import pandas as pd
 
 from bist_pipeline.drift.adapter import ks_distances
 from bist_pipeline.drift.breaks import check_break
-from bist_pipeline.drift.calibration import SCORE, build_calibration
+from bist_pipeline.drift.calibration import MOVE, REPLAYED, SCORE, build_calibration
+from bist_pipeline.drift.data_quality import check_session
 from bist_pipeline.drift.distribution import check_distribution
+from bist_pipeline.drift.performance import check_performance
 from bist_pipeline.drift.replays import CURRENT_SESSIONS
 from bist_pipeline.drift.summary import summarise
 
 SHARES, FEATURES, SESSIONS, GAP = 600, 60, 1_050, 63
+# More than any rule of data quality looks back.
+LOOK_BACK = 640
 # Bars: seconds, seconds, seconds, gigabytes.
 BARS = {"daily": 1.0, "weekly": 5.0, "calibration": 120.0, "memory": 1.0}
 ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
@@ -48,6 +52,18 @@ def build_table() -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
+def build_prices(days: pd.DatetimeIndex) -> pd.DataFrame:
+    """Bars of the same shares, for the rules of data quality."""
+    rng = np.random.default_rng(2)
+    close = 50 * np.exp(rng.normal(0, 0.02, (len(days), SHARES)).cumsum(axis=0)).ravel()
+    prices = {
+        "session": np.repeat(days.to_numpy(), SHARES),
+        "symbol": np.tile(np.array([f"S{i:03}" for i in range(SHARES)], dtype=object), len(days)),
+        "volume": rng.lognormal(12, 0.5, len(close)).round(),
+    }
+    return pd.DataFrame(prices | dict.fromkeys(("open", "high", "low", "close"), close))
+
+
 def cpu_seconds(action: Callable[[], Any]) -> tuple[float, Any]:
     started = time.process_time()
     result = action()
@@ -60,15 +76,27 @@ def measure_here() -> dict[str, float]:
     days = [day.date() for day in table["session"].unique()]
     champion, today = days[-CURRENT_SESSIONS - 1], days[-1]
     known = table.iloc[: SHARES * (days.index(champion) + 1)]  # in order of sessions; a view, no copy
-    scores = known[["session", "symbol", "tradable"]].assign(**{SCORE: known[NAMES[0]]})
+    scores, moves = (
+        known[["session", "symbol", "tradable"]].assign(**{name: known[NAMES[0]]}) for name in (SCORE, MOVE)
+    )
     ic = np.random.default_rng(1).normal(0.02, 0.1, 252)
     trained = days[days.index(champion) - GAP]
     calibration_seconds, calibration = cpu_seconds(
-        lambda: build_calibration(known, due, scores, ic, trained_until=trained, champion_session=champion)
+        lambda: build_calibration(
+            known, due, moves, scores, ic, trained_until=trained, champion_session=champion
+        )
     )
     ages = pd.Series(SESSIONS, index=table["symbol"].unique())
     newest = table[table["session"] > pd.Timestamp(champion)]
-    daily, _ = cpu_seconds(lambda: check_break(calibration.breaks, newest, due, ages=ages, session=today))
+    sessions = np.array(days, dtype="datetime64[D]")
+    prices = build_prices(pd.DatetimeIndex(sessions[-LOOK_BACK:]))
+
+    def judge_day() -> None:
+        check_session(prices, session=today, sessions=sessions)
+        check_break(calibration.breaks, newest, due, ages=ages, session=today)
+        check_performance(ic, ic, daily=ic, quarterly=ic, horizon=GAP)
+
+    daily, _ = cpu_seconds(judge_day)
     weekly, _ = cpu_seconds(lambda: _judge_week(calibration, newest, today))
     return {"daily": daily, "weekly": weekly, "calibration": calibration_seconds, "memory": _peak_gb()}
 
@@ -80,8 +108,11 @@ def _peak_gb() -> float:
 
 
 def _judge_week(calibration: Any, newest: pd.DataFrame, today: dt.date) -> None:
-    current = summarise(newest, NAMES, until=today)
-    check_distribution(calibration.features, current, session=today, age_sessions=CURRENT_SESSIONS)
+    first = dict.fromkeys((SCORE, MOVE), newest[NAMES[0]])
+    for name in REPLAYED:
+        replays = getattr(calibration, name)
+        current = summarise(newest.assign(**first), [*replays.columns, *replays.unjudged], until=today)
+        check_distribution(replays, current, name=name, session=today, age_sessions=CURRENT_SESSIONS)
 
 
 def measure() -> list[dict[str, Any]]:

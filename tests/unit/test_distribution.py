@@ -7,7 +7,7 @@ from scipy.signal import lfilter
 from scipy.stats import ks_2samp
 
 from bist_pipeline.drift.distances import ks_distances_by_row
-from bist_pipeline.drift.distribution import FeatureDriftReport, check_distribution
+from bist_pipeline.drift.distribution import INFORMING, FeatureDriftReport, check_distribution
 from bist_pipeline.drift.replays import build_replays
 from bist_pipeline.drift.status import Status, worst
 from bist_pipeline.drift.summary import summarise
@@ -47,27 +47,31 @@ def as_table(market: dict[str, np.ndarray]) -> pd.DataFrame:
     )
 
 
-def check(table: pd.DataFrame, *, last: int = SESSIONS - 1, champion_age: int = 0) -> FeatureDriftReport:
+def check(
+    table: pd.DataFrame, *, name: str = "features", last: int = SESSIONS - 1, champion_age: int = 0
+) -> FeatureDriftReport:
     """The check as it runs: replays frozen with the champion, then the newest sessions."""
     champion = last - champion_age
-    return check_at(
-        table, DAYS[last], trained=DAYS[champion - 68], champion=DAYS[champion], age_sessions=champion_age
-    )
+    dates = {"trained": DAYS[champion - 68], "champion": DAYS[champion]}
+    return check_at(table, DAYS[last], name=name, **dates, age_sessions=champion_age)
 
 
 def check_at(
     table: pd.DataFrame,
     session: pd.Timestamp,
     *,
+    name: str = "features",
     trained: pd.Timestamp,
     champion: pd.Timestamp,
     age_sessions: int = 0,
 ) -> FeatureDriftReport:
     past = summarise(table, COLUMNS, until=champion.date())
-    replays = build_replays(past, trained_until=trained.date(), champion_session=champion.date())
+    view = "centred" if name in INFORMING else "relative"
+    dates = {"trained_until": trained.date(), "champion_session": champion.date()}
+    replays = build_replays(past, view=view, **dates)
     newest = table[table["session"] > session - pd.Timedelta(days=60)]
     current = summarise(newest, COLUMNS, until=session.date())
-    return check_distribution(replays, current, session=session.date(), age_sessions=age_sessions)
+    return check_distribution(replays, current, name=name, session=session.date(), age_sessions=age_sessions)
 
 
 def relative(rows: pd.DataFrame, name: str) -> pd.Series:
@@ -79,7 +83,7 @@ def relative(rows: pd.DataFrame, name: str) -> pd.Series:
 @pytest.mark.slow
 def test_stationary_markets_rarely_alarm():
     reports = [check(as_table(stationary_market(seed))) for seed in range(8)]
-    alarms = [seed for seed, report in enumerate(reports) if report.checks[0].status is not Status.OK]
+    alarms = [seed for seed, report in enumerate(reports) if report.check.status is not Status.OK]
     assert len(alarms) <= 1, f"seeds {alarms}"
     assert {report.replays for report in reports} == {104}
     assert all(0 < distance.typical <= distance.record < 1 for distance in reports[0].features)
@@ -89,7 +93,7 @@ def test_a_shifted_feature_alarms_and_is_named_first():
     market = stationary_market(1)
     market["slow"][-21:] = np.exp(2 * market["slow"][-21:])
     report = check(as_table(market))
-    features, _ = report.checks
+    features = report.check
     assert features.status is Status.RED
     assert features.statistic > features.threshold
     assert features.p_value == pytest.approx(1 / 105)
@@ -98,11 +102,18 @@ def test_a_shifted_feature_alarms_and_is_named_first():
     assert "1 of 105 checks" in features.message.en
 
 
-def test_a_move_of_the_whole_market_is_regime_and_no_fault():
+def test_a_move_of_the_whole_market_is_no_fault():
     market = stationary_market(1)
     market["slow"][-21:] += 8
-    features, regime = check(as_table(market)).checks
-    assert (features.status, regime.status) == (Status.OK, Status.INFO)
+    statuses = [check(as_table(market), name=name).check.status for name in ("features", "regime")]
+    assert statuses == [Status.OK, Status.OK]
+
+
+def test_values_that_lie_further_apart_are_regime_and_no_fault():
+    market = stationary_market(1)
+    market["slow"][-21:] *= 4
+    statuses = [check(as_table(market), name=name).check.status for name in ("features", "regime")]
+    assert statuses == [Status.OK, Status.INFO]
 
 
 def test_the_distance_is_that_of_all_rows_of_the_two_windows():
@@ -128,11 +139,11 @@ def test_what_happens_after_training_does_not_enter_the_record():
 def test_short_history_is_insufficient_never_ok():
     report = check(as_table(stationary_market(1)), last=500)
     assert 0 < report.replays < 52
-    assert report.status is Status.INSUFFICIENT_HISTORY
-    assert f"{report.replays} past weeks" in report.checks[0].message.en
+    assert report.check.status is Status.INSUFFICIENT_HISTORY
+    assert f"{report.replays} past weeks" in report.check.message.en
     assert [distance.record is None for distance in report.features] == [False, False]
     report = check(as_table(stationary_market(1)), last=120)
-    assert (report.status, report.replays, report.features) == (Status.INSUFFICIENT_HISTORY, 0, ())
+    assert (report.check.status, report.replays, report.features) == (Status.INSUFFICIENT_HISTORY, 0, ())
 
 
 @pytest.mark.parametrize(
@@ -146,8 +157,8 @@ def test_a_feature_without_values_is_never_ok_and_the_others_are_judged(sessions
     market = stationary_market(1)
     market["slow"][sessions] = np.nan
     report = check(as_table(market))
-    assert report.checks[0].status is status
-    assert said in report.checks[0].message.en
+    assert report.check.status is status
+    assert said in report.check.message.en
     assert [distance.feature for distance in report.features] == ["fast"]
 
 
@@ -157,15 +168,15 @@ def test_shares_that_nobody_could_trade_and_missing_values_do_not_count():
     garbage = table.assign(tradable=~locked, slow=table["slow"].where(~locked, 1e9))
     assert check(garbage) == check(table[~locked])
     hidden = check(table.assign(**{name: table[name].where(~locked) for name in COLUMNS}))
-    assert hidden.checks == check(table[~locked]).checks
+    assert hidden.check == check(table[~locked]).check
     assert [distance.missing_now for distance in hidden.features] == pytest.approx([1 / SHARES, 1 / SHARES])
 
 
 def test_one_symbol_is_never_ok():
     table = as_table(stationary_market(1))
-    assert check(table[table["symbol"] == "S00"]).status is Status.INSUFFICIENT_HISTORY
+    assert check(table[table["symbol"] == "S00"]).check.status is Status.INSUFFICIENT_HISTORY
     now = (table["session"] <= DAYS[-22]) | (table["symbol"] == "S00")
-    assert check(table[now]).checks[0].status is Status.ERROR
+    assert check(table[now]).check.status is Status.ERROR
 
 
 def test_the_same_check_made_twice_says_the_same():
@@ -191,6 +202,7 @@ def test_tables_that_cannot_be_judged_are_refused():
     with pytest.raises(DriftInputError, match="after the session it was trained at"):
         build_replays(
             summarise(table, COLUMNS, until=END),
+            view="relative",
             trained_until=DAYS[-69].date(),
             champion_session=DAYS[-80].date(),
         )
@@ -201,10 +213,10 @@ def test_tables_that_cannot_be_judged_are_refused():
 def test_a_calibration_of_other_columns_is_refused_by_name():
     table = as_table(stationary_market(1))
     past = summarise(table, COLUMNS, until=END)
-    replays = build_replays(past, trained_until=DAYS[-69].date(), champion_session=END)
+    replays = build_replays(past, view="relative", trained_until=DAYS[-69].date(), champion_session=END)
     renamed = summarise(table.rename(columns={"slow": "new"}), ["fast", "new"], until=END)
     with pytest.raises(DriftInputError, match=r"2 differ.* new, slow"):
-        check_distribution(replays, renamed, session=END, age_sessions=0)
+        check_distribution(replays, renamed, name="features", session=END, age_sessions=0)
 
 
 def test_replayed_distances_are_those_of_the_adapter():

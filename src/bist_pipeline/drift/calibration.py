@@ -22,9 +22,11 @@ from bist_pipeline.drift.status import NO_VERDICT
 from bist_pipeline.drift.summary import summarise
 from bist_pipeline.errors import DriftInputError
 
-SCORE = "score"
+SCORE, MOVE = "score", "move"
+# The weekly checks, each with its replays.
+REPLAYED = ("features", "regime", "scores", "score_spread")
 # Changes with what a calibration holds: files of another version of this package are built anew.
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Calibration:
     ----------
     session : date
         The session the champion was trained at; nothing here is newer.
-    features, scores : Replays
+    features, regime, scores, score_spread : Replays
         Of the weekly checks.
     breaks : BreakRecord
         Of the daily one.
@@ -46,7 +48,9 @@ class Calibration:
 
     session: dt.date
     features: Replays
+    regime: Replays
     scores: Replays
+    score_spread: Replays
     breaks: BreakRecord
     daily_ic: NDArray[np.float64]
 
@@ -59,6 +63,7 @@ class Calibration:
 def build_calibration(
     features: pd.DataFrame,
     columns: Mapping[str, int],
+    moves: pd.DataFrame,
     scores: pd.DataFrame,
     daily_ic: NDArray[np.float64],
     *,
@@ -73,6 +78,8 @@ def build_calibration(
         `session, symbol, tradable` and the columns, with the history up to `champion_session`.
     columns : mapping of str to int
         The features to watch, and the age in sessions from which a share should have a value.
+    moves : DataFrame
+        `session, symbol, tradable, move`: returns since the session before, on the same sessions.
     scores : DataFrame
         `session, symbol, tradable, score`: the champion's, on the same sessions.
     daily_ic : array
@@ -86,11 +93,21 @@ def build_calibration(
     DriftInputError
         If a column is missing, a share has two rows on a session, or a date is not in the table.
     """
-    dates = {"trained_until": trained_until, "champion_session": champion_session}
+
+    def replay(table: pd.DataFrame, names: Sequence[str], view: str) -> Replays:
+        return build_replays(
+            summarise(table, names, until=champion_session),
+            view=view,
+            trained_until=trained_until,
+            champion_session=champion_session,
+        )
+
     return Calibration(
         session=champion_session,
-        features=build_replays(summarise(features, list(columns), until=champion_session), **dates),
-        scores=build_replays(summarise(scores, [SCORE], until=champion_session), **dates),
+        features=replay(features, list(columns), "relative"),
+        regime=replay(moves, [MOVE], "centred"),
+        scores=replay(scores, [SCORE], "relative"),
+        score_spread=replay(scores, [SCORE], "centred"),
         breaks=build_break_record(features, columns, champion_session=champion_session),
         daily_ic=np.asarray(daily_ic, dtype=np.float64)[-REFERENCE_ICS:],
     )
@@ -129,8 +146,7 @@ def from_bytes(content: bytes) -> Calibration:
             arrays = {name: stored[name] for name in stored.files if name != "facts"}
         return Calibration(
             session=dt.date.fromisoformat(facts["session"]),
-            features=Replays(**_gather(Replays, facts, arrays, "features.")),
-            scores=Replays(**_gather(Replays, facts, arrays, "scores.")),
+            **{name: Replays(**_gather(Replays, facts, arrays, f"{name}.")) for name in REPLAYED},
             breaks=BreakRecord(**_gather(BreakRecord, facts, arrays, "breaks.")),
             daily_ic=arrays["daily_ic"],
         )
@@ -149,8 +165,6 @@ def _flatten(part: Any, prefix: str) -> tuple[dict[str, Any], dict[str, NDArray[
         name, value = prefix + field.name, getattr(part, field.name)
         if isinstance(value, np.ndarray):
             arrays[name] = value
-        elif isinstance(value, Mapping):
-            arrays |= {f"{name}.{key}": array for key, array in value.items()}
         elif isinstance(value, Replays | BreakRecord):
             inner_facts, inner_arrays = _flatten(value, f"{name}.")
             facts, arrays = facts | inner_facts, arrays | inner_arrays
@@ -163,10 +177,7 @@ def _gather(kind: type, facts: Mapping[str, Any], arrays: Mapping[str, Any], pre
     values: dict[str, Any] = {}
     for field in fields(kind):
         name = prefix + field.name
-        nested = {key[len(name) + 1 :]: array for key, array in arrays.items() if key.startswith(f"{name}.")}
-        if nested:
-            values[field.name] = nested
-        elif name in arrays:
+        if name in arrays:
             values[field.name] = arrays[name]
         elif str(field.type) == "dt.date":
             values[field.name] = dt.date.fromisoformat(facts[name])

@@ -5,15 +5,17 @@ training window. Its textbook p-value is useless here: the shares of one session
 neighbouring sessions, so it alarms nearly always. Instead the identical check is replayed on past weeks, with
 the same gap between the two windows, and today's distance is ranked among theirs.
 
-Two views are judged. `features` looks at each session's values relative to their own median and spread: what
-changes there is the data or the way shares differ, and the model is concerned. `regime` looks at the values
-themselves: the market as a whole is calmer or wilder than in training, which is worth knowing and no fault.
+`features` and `scores` look at each session's values relative to their own median and spread: what changes
+there is the data or the way shares differ, and the model is concerned. `regime` looks at how far the daily
+returns of the shares lie apart, `score_spread` at how far their scores do: whether the market is calmer or
+wilder than in training is worth knowing, and no fault. One measure alone answers that: in a maximum over all
+raw features it would drown, for most of them follow the level of the market, which wanders.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,7 +35,7 @@ from bist_pipeline.drift.replays import (
     pool_known,
 )
 from bist_pipeline.drift.status import NO_VERDICT, Check, Status, worst
-from bist_pipeline.drift.summary import Summary, standardise
+from bist_pipeline.drift.summary import Summary
 from bist_pipeline.drift.wording import NO_ACTION, call_feature, call_features
 from bist_pipeline.errors import DriftInputError
 from bist_pipeline.wording import Wording, join, say, say_number
@@ -44,6 +46,8 @@ NEGLIGIBLE = 0.03
 
 AMBER_P_VALUE = 0.03
 RED_TIMES_RECORD = 2.0
+# What is worth knowing and no fault.
+INFORMING = ("regime", "score_spread")
 
 _ACTIONS = {
     Status.OK: NO_ACTION,
@@ -84,31 +88,26 @@ class FeatureDistance:
 
 @dataclass(frozen=True)
 class FeatureDriftReport:
-    """Outcome of the check: `features`, which may alarm, `regime`, which informs, and what is behind them.
+    """Outcome of a check, and what is behind it.
 
-    `features` holds the distances behind the first check, the most unusual first, without those that cannot
-    be judged; `replays` is the number of past weeks they are compared with.
+    `features` holds the distances, the most unusual first, without those that cannot be judged; `replays` is
+    the number of past weeks they are compared with.
     """
 
-    checks: tuple[Check, ...]
+    check: Check
     features: tuple[FeatureDistance, ...]
     reference_first: dt.date
     reference_last: dt.date
     replays: int
-
-    @property
-    def status(self) -> Status:
-        """Status of the most urgent check."""
-        return worst(check.status for check in self.checks)
 
 
 def check_distribution(
     replays: Replays,
     current: Summary,
     *,
+    name: str,
     session: dt.date,
     age_sessions: int,
-    names: Sequence[str] = VIEWS,
 ) -> FeatureDriftReport:
     """Compare the newest values with the champion's training window, and with past comparisons.
 
@@ -118,18 +117,19 @@ def check_distribution(
         From `build_replays`, frozen with the champion.
     current : Summary
         Of the columns of the replays, judged and unjudged; needs the 21 sessions up to `session`.
+    name : str
+        What to call the check; those of `INFORMING` never alarm.
     session : date
         Last of the 21 sessions judged.
     age_sessions : int
         Sessions since the champion was trained.
-    names : pair of str
-        What to call the two checks.
 
     Returns
     -------
     FeatureDriftReport
-        The first check is AMBER where at most 3 % of quiet weeks are as unusual, RED where it is beyond twice
-        the record as well, ERROR where a feature has no values now, INSUFFICIENT_HISTORY below 52 replays.
+        AMBER where at most 3 % of quiet weeks are as unusual, RED where it is beyond twice the record as well
+        (INFO where the check only informs), ERROR where a feature has no values now, INSUFFICIENT_HISTORY
+        below 52 replays.
 
     Raises
     ------
@@ -148,25 +148,21 @@ def check_distribution(
     judged = current.only([replays.columns[i] for i in kept])
     age = min(age_sessions // AGE_STEP, AGES - 1)
     ends = replays.ends[age][replays.ends[age] >= 0]
-    past = {view: replays.distances[view][age, : len(ends)][:, kept] for view in VIEWS}
-    then = {view: replays.reference[view][:, kept] for view in VIEWS}
-    now = {
-        view: pool_known(values, window)
-        for view, values in zip(VIEWS, (standardise(judged), judged), strict=True)
+    past = replays.distances[age, : len(ends)][:, kept]
+    then, now = replays.reference[:, kept], pool_known(VIEWS[replays.view](judged), window)
+    today = _compute_distances(judged.columns, then, now)
+    check = _conclude(name, judged.columns, today, past, ends)
+    check = _mention(check, Status.INSUFFICIENT_HISTORY, replays.unjudged)
+    check = _mention(check, Status.ERROR, [replays.columns[i] for i in np.flatnonzero(lacks_now)])
+    effects = {
+        **_describe_values(judged.columns, replays.raw[:, kept], pool_known(judged, window)),
+        **_measure_effects(judged.columns, then, now),
+        "missing_then": replays.missing[kept],
+        "missing_now": mean_missing(judged, window),
     }
-    today = {view: _compute_distances(then[view], now[view]) for view in VIEWS}
-    main, regime = (
-        _conclude(view, name, judged.columns, today[view], past[view], ends)
-        for view, name in zip(VIEWS, names, strict=True)
-    )
-    main = _mention(main, Status.INSUFFICIENT_HISTORY, replays.unjudged)
-    main = _mention(main, Status.ERROR, [replays.columns[i] for i in np.flatnonzero(lacks_now)])
-    effects = _describe_values(judged.columns, then, now)
-    effects["missing_then"] = replays.missing[kept]
-    effects["missing_now"] = mean_missing(judged, window)
     return FeatureDriftReport(
-        checks=(main, regime),
-        features=_describe(judged.columns, today["features"], past["features"], effects),
+        check=check,
+        features=_describe(judged.columns, today, past, effects),
         reference_first=replays.reference_first,
         reference_last=replays.reference_last,
         replays=len(ends),
@@ -184,17 +180,21 @@ def _require_same_columns(replays: Replays, current: Summary) -> None:
         )
 
 
-def _compute_distances(then: NDArray[np.float64], now: NDArray[np.float64]) -> NDArray[np.float64]:
+def _compute_distances(
+    columns: Sequence[str], then: NDArray[np.float64], now: NDArray[np.float64]
+) -> NDArray[np.float64]:
     distances = np.zeros(then.shape[1])
     # What has one and the same value throughout has not moved; the adapter rightly refuses to judge it.
     varies = np.ptp(np.concatenate([then, now]), axis=0) > 0 if then.size else np.zeros(0, dtype=bool)
     if varies.any():
-        distances[varies] = ks_distances(pd.DataFrame(then[:, varies]), pd.DataFrame(now[:, varies]))
+        names = [columns[i] for i in np.flatnonzero(varies)]
+        distances[varies] = ks_distances(
+            *(pd.DataFrame(values[:, varies], columns=names) for values in (then, now))
+        )
     return distances
 
 
 def _conclude(
-    view: str,
     name: str,
     columns: Sequence[str],
     today: NDArray[np.float64],
@@ -218,12 +218,15 @@ def _conclude(
     p_value = float((1 + (replayed >= statistic).sum()) / (1 + len(replayed)))
     # The rank at which p reaches the amber level: the third of 104 replays, the first of 52.
     threshold = float(np.sort(replayed)[-int(AMBER_P_VALUE * (1 + len(replayed)))])
-    status = _grade(view, p_value=p_value, times_record=statistic / record)
+    status = _grade(name, p_value=p_value, times_record=statistic / record)
+    furthest_of_many = Wording("{feature} differs most: ", "En çok ayrılan: {feature}; ")
+    the_only_one = Wording("{feature}: ", "{feature}: ")
+    named = furthest_of_many if len(columns) > 1 else the_only_one
     message = say(
-        "{feature} differs most: {times} times its usual distance from the training window. "
+        f"{named.en}{{times}} times its usual distance from the training window. "
         "A quiet market shows as much in {some} of {of} checks; the record of {weeks} past weeks is {record} "
         "times.",
-        "En çok ayrılan: {feature}; eğitim dönemine uzaklığı olağanın {times} katı. Sakin bir piyasa bunu "
+        f"{named.tr}eğitim dönemine uzaklığı olağanın {{times}} katı. Sakin bir piyasa bunu "
         "{of} denetimin {some} tanesinde gösterir; geçmiş {weeks} haftanın rekoru {record} kat.",
         feature=call_feature(furthest),
         times=say_number(statistic, 1),
@@ -235,10 +238,10 @@ def _conclude(
     return Check(name, status, statistic, p_value, threshold, _ACTIONS[status], message, record)
 
 
-def _grade(view: str, *, p_value: float, times_record: float) -> Status:
+def _grade(name: str, *, p_value: float, times_record: float) -> Status:
     if p_value > AMBER_P_VALUE:
         return Status.OK
-    if view == "regime":
+    if name in INFORMING:
         return Status.INFO
     return Status.RED if times_record > RED_TIMES_RECORD else Status.AMBER
 
@@ -285,30 +288,33 @@ def _mention(check: Check, status: Status, names: Sequence[str]) -> Check:
 
 
 def _describe_values(
-    columns: Sequence[str],
-    then: Mapping[str, NDArray[np.float64]],
-    now: Mapping[str, NDArray[np.float64]],
+    columns: Sequence[str], then: NDArray[np.float64], now: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
     if not columns:
-        names = ("median_then", "median_now", "iqr_then", "iqr_now", "psi", "wasserstein")
-        return dict.fromkeys(names, np.zeros(0))
-    quartiles = [np.quantile(values["regime"], [0.25, 0.5, 0.75], axis=0) for values in (then, now)]
+        return dict.fromkeys(("median_then", "median_now", "iqr_then", "iqr_now"), np.zeros(0))
+    quartiles = [np.quantile(values, [0.25, 0.5, 0.75], axis=0) for values in (then, now)]
     (low_then, median_then, high_then), (low_now, median_now, high_now) = quartiles
     return {
         "median_then": median_then,
         "median_now": median_now,
         "iqr_then": high_then - low_then,
         "iqr_now": high_now - low_now,
-        "psi": population_stability(then["features"], now["features"]),
-        "wasserstein": wasserstein(then["features"], now["features"]),
     }
+
+
+def _measure_effects(
+    columns: Sequence[str], then: NDArray[np.float64], now: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    if not columns:
+        return dict.fromkeys(("psi", "wasserstein"), np.zeros(0))
+    return {"psi": population_stability(then, now), "wasserstein": wasserstein(then, now)}
 
 
 def _describe(
     columns: Sequence[str],
     today: NDArray[np.float64],
     past: NDArray[np.float32],
-    effects: Mapping[str, NDArray[np.float64]],
+    effects: dict[str, NDArray[np.float64]],
 ) -> tuple[FeatureDistance, ...]:
     has_past = len(past) > 0
     typical, record = (_typical(past), past.max(axis=0)) if has_past else (today, today)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bist_pipeline.drift.distances import ks_distances_by_row
 from bist_pipeline.drift.status import NO_VERDICT
-from bist_pipeline.drift.summary import Summary, pool, standardise
+from bist_pipeline.drift.summary import Summary, centre, pool, standardise
 from bist_pipeline.errors import DriftInputError
 
 CURRENT_SESSIONS = 21
@@ -31,7 +31,8 @@ AGE_STEP = 63
 AGES = 3
 # A window may lack every third of its sessions, not more.
 MIN_USABLE = 2 / 3
-VIEWS = ("features", "regime")
+# How a check looks at values: their order and shape alone, or also how far apart they lie.
+VIEWS = {"relative": standardise, "centred": centre}
 
 
 @dataclass(frozen=True)
@@ -40,30 +41,34 @@ class Replays:
 
     Parameters
     ----------
+    view : str
+        One of `VIEWS`.
     columns : tuple of str
         The F features that can be judged.
     unjudged : tuple of str
         Features that lacked values in the training window or on most past weeks.
     reference_first, reference_last : date
         The part of the training window that is compared with.
-    reference : mapping of str to array, each of shape (SAMPLE, F)
-        By view, sorted.
+    reference, raw : arrays of shape (SAMPLE, F)
+        What is compared with, and the same values as they are; both sorted.
     missing : array, shape (F,)
         Share of values that were missing in the training window.
     ends : array of int, shape (AGES, MAX_REPLAYS)
         Position of the last session of every replay, newest first; -1 where there is none.
-    distances : mapping of str to array, each of shape (AGES, MAX_REPLAYS, F)
-        By view; NaN where there is no replay.
+    distances : array, shape (AGES, MAX_REPLAYS, F)
+        NaN where there is no replay.
     """
 
+    view: str
     columns: tuple[str, ...]
     unjudged: tuple[str, ...]
     reference_first: dt.date
     reference_last: dt.date
-    reference: Mapping[str, NDArray[np.float64]]
+    reference: NDArray[np.float64]
+    raw: NDArray[np.float64]
     missing: NDArray[np.float64]
     ends: NDArray[np.int64]
-    distances: Mapping[str, NDArray[np.float32]]
+    distances: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -85,13 +90,17 @@ class Windows:
         return np.arange(last, last - REFERENCE_SESSIONS, -REFERENCE_EVERY)[::-1]
 
 
-def build_replays(summary: Summary, *, trained_until: dt.date, champion_session: dt.date) -> Replays:
+def build_replays(
+    summary: Summary, *, view: str, trained_until: dt.date, champion_session: dt.date
+) -> Replays:
     """Make the check on past weeks, for each quarter of the champion's life to come.
 
     Parameters
     ----------
     summary : Summary
         With the history up to `champion_session`; later sessions are ignored.
+    view : str
+        One of `VIEWS`.
     trained_until : date
         Last session of the champion's training rows.
     champion_session : date
@@ -114,22 +123,21 @@ def build_replays(summary: Summary, *, trained_until: dt.date, champion_session:
     reference = Windows(known, known - trained).reference
     reference = reference[reference >= 0]
     ends = np.full((AGES, MAX_REPLAYS), -1, dtype=np.int64)
-    views = dict(zip(VIEWS, (standardise(judged), judged), strict=True))
-    distances = {
-        view: np.full((AGES, MAX_REPLAYS, len(judged.columns)), np.nan, dtype=np.float32) for view in VIEWS
-    }
+    viewed = VIEWS[view](judged)
+    distances = np.full((AGES, MAX_REPLAYS, len(judged.columns)), np.nan, dtype=np.float32)
     for age, candidates in enumerate(ages):
         chosen = list(itertools.islice((w for w in candidates if _is_usable(judged, w)), MAX_REPLAYS))
         ends[age, : len(chosen)] = [windows.end for windows in chosen]
-        for view, values in views.items():
-            for i, windows in enumerate(chosen):
-                distances[view][age, i] = _replay(values, windows)
+        for i, windows in enumerate(chosen):
+            distances[age, i] = _replay(viewed, windows)
     return Replays(
+        view=view,
         columns=judged.columns,
         unjudged=tuple(np.array(summary.columns)[lacking].tolist()),
         reference_first=summary.sessions[reference[0]].item(),
         reference_last=trained_until,
-        reference={view: pool_known(values, reference) for view, values in views.items()},
+        reference=pool_known(viewed, reference),
+        raw=pool_known(judged, reference),
         missing=mean_missing(judged, reference),
         ends=ends,
         distances=distances,

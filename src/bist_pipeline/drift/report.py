@@ -102,14 +102,13 @@ def tell_features(
     reports = [_check(replays, summary, end, max(end - champion, 0)) for end in ends]
     days = [summary.sessions[end].item() for end in ends]
     newest = reports[-1]
-    weeks = tuple(
-        Week(day, report.checks[0], _times(report)) for day, report in zip(days, reports, strict=True)
-    )
+    weeks = tuple(Week(day, report.check, _times(report)) for day, report in zip(days, reports, strict=True))
     return FeatureStory(newest, weeks, _sample(replays, summary, newest, last), importance)
 
 
 def _check(replays: Replays, summary: Summary, end: int, age: int) -> FeatureDriftReport:
-    return check_distribution(replays, summary, session=summary.sessions[end].item(), age_sessions=age)
+    day = summary.sessions[end].item()
+    return check_distribution(replays, summary, name="features", session=day, age_sessions=age)
 
 
 def _times(report: FeatureDriftReport) -> dict[str, float]:
@@ -124,7 +123,7 @@ def _sample(replays: Replays, summary: Summary, newest: FeatureDriftReport, last
     names = [found.feature for found in newest.features[:DRAWN_FEATURES]]
     window = np.arange(last - CURRENT_SESSIONS + 1, last + 1)
     now = pool_known(summary.only(names), window)
-    then = replays.reference["regime"][:, [replays.columns.index(name) for name in names]]
+    then = replays.raw[:, [replays.columns.index(name) for name in names]]
     return tuple(Samples(name, then[:, i], now[:, i]) for i, name in enumerate(names))
 
 

@@ -120,13 +120,19 @@ def summarise(features: pd.DataFrame, columns: Sequence[str], *, until: dt.date)
     return Summary(tuple(columns), sessions, values, known >= MIN_SHARES, missing)
 
 
-def standardise(summary: Summary) -> Summary:
-    """Return the values relative to their session's median and spread.
+def centre(summary: Summary) -> Summary:
+    """Return the values less their session's median.
 
     About the mean, the zeros of a feature that is mostly zero would shift a little every session, and any
     shift of so many equal values is a distance near 1.
     """
-    centred = summary.quantiles - np.median(summary.quantiles, axis=1, keepdims=True)
+    median = np.median(summary.quantiles, axis=1, keepdims=True)
+    return replace(summary, quantiles=summary.quantiles - median)
+
+
+def standardise(summary: Summary) -> Summary:
+    """Return the values relative to their session's median and spread."""
+    centred = centre(summary).quantiles
     spread = np.abs(centred).mean(axis=1, keepdims=True)
     relative = np.divide(centred, spread, out=np.zeros_like(centred), where=spread != 0)
     return replace(summary, quantiles=relative)

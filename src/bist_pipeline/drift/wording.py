@@ -25,6 +25,11 @@ CHECK_NAMES_TR = {
     "performance_quarter": "İsabet, bir yıl",
     "order": "Seansların sırası",
 }
+# What is watched besides features, by its column.
+_NO_FEATURES = {
+    "score": Wording("score", "modelin puanı"),
+    "move": Wording("how far daily returns lie apart", "günlük getirilerin birbirine uzaklığı"),
+}
 
 
 def call_feature(feature: str) -> Wording:
@@ -35,8 +40,8 @@ def call_feature(feature: str) -> Wording:
     >>> call_feature("own_column").tr
     'own_column'
     """
-    if feature == "score":
-        return Wording("score", "modelin puanı")
+    if feature in _NO_FEATURES:
+        return _NO_FEATURES[feature]
     names = Wording(*name_feature(feature))
     if names.en == feature:
         return names

@@ -97,6 +97,13 @@ def build_panel(prices: pd.DataFrame, sessions: Sessions) -> Panel:
     return Panel(sessions, symbols, **matrices, off_calendar=off_calendar)
 
 
+def compute_moves(close: Matrix) -> Matrix:
+    """Return since the session before, a fraction, shape like `close`; the first session has none."""
+    moves = np.full_like(close, np.nan)
+    moves[1:] = close[1:] / close[:-1] - 1
+    return moves
+
+
 def look_up(panel: Panel, values: Matrix, rows: pd.DataFrame) -> pd.Series:
     """Values of a matrix at the sessions and symbols of a long table.
 

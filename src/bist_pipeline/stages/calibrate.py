@@ -14,6 +14,7 @@ from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
 from bist_pipeline.contracts import KEY
 from bist_pipeline.drift.calibration import (
+    MOVE,
     SCORE,
     Calibration,
     build_calibration,
@@ -26,7 +27,7 @@ from bist_pipeline.errors import DriftInputError, LakeUnavailableError
 from bist_pipeline.features import fundamentals, long_horizon
 from bist_pipeline.features.registry import REGISTRY
 from bist_pipeline.lake import Lake, open_lake
-from bist_pipeline.market.panel import Sessions, look_up
+from bist_pipeline.market.panel import Panel, Sessions, compute_moves, look_up
 from bist_pipeline.stages.inputs import open_store, read_market
 from bist_pipeline.store.drift import StoredCalibration, read_calibration, write_calibration
 from bist_pipeline.store.engine import connect
@@ -137,6 +138,12 @@ def score_sessions(lake: Lake, pipeline: Pipeline, sessions: Sessions) -> pd.Dat
     return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
+def measure_moves(panel: Panel, rows: pd.DataFrame) -> pd.DataFrame:
+    """Attach to rows of `session, symbol, tradable` the return since the session before, as `move`."""
+    moves = look_up(panel, compute_moves(panel.close), rows)
+    return rows[[*KEY, "tradable"]].assign(**{MOVE: moves})
+
+
 def _chunks(sessions: Sessions) -> Iterator[tuple[dt.date, dt.date]]:
     for start in range(0, len(sessions), CHUNK_SESSIONS):
         part = sessions[start : start + CHUNK_SESSIONS]
@@ -157,10 +164,12 @@ def _build(settings: Settings, model: ModelVersion, out_of_sample: pd.DataFrame)
     features = lake.read("features", until=session, columns=[*KEY, "tradable", *columns])
     sessions = np.unique(features["session"].to_numpy().astype("datetime64[D]"))[-SCORED_SESSIONS:]
     scores = score_sessions(lake, Registry(settings).load(model), sessions)
-    ic = _compute_ic(settings, out_of_sample, session)
+    panel = read_market(settings, session).panel
+    ic = _compute_ic(panel, out_of_sample, session)
     return build_calibration(
         features,
         columns,
+        measure_moves(panel, features),
         scores,
         ic.to_numpy(),
         trained_until=bist_calendar().offset(session, -settings.horizon_sessions),
@@ -168,11 +177,10 @@ def _build(settings: Settings, model: ModelVersion, out_of_sample: pd.DataFrame)
     )
 
 
-def _compute_ic(settings: Settings, scores: pd.DataFrame, session: dt.date) -> pd.Series:
+def _compute_ic(panel: Panel, scores: pd.DataFrame, session: dt.date) -> pd.Series:
     """Daily rank IC with the next session's returns, of what was known at the close of `session`."""
-    panel = read_market(settings, session).panel
     following = np.full_like(panel.close, np.nan)
-    following[:-1] = panel.close[1:] / panel.close[:-1] - 1
+    following[:-1] = compute_moves(panel.close)[1:]
     known = scores[scores["session"] < pd.Timestamp(session)]
     return compute_daily_ic(known.assign(excess=look_up(panel, following, known)))
 

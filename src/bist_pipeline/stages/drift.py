@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -13,11 +13,11 @@ from sqlalchemy import Engine
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
 from bist_pipeline.contracts import KEY
-from bist_pipeline.drift.calibration import SCORE, Calibration
+from bist_pipeline.drift.calibration import MOVE, REPLAYED, SCORE, Calibration
 from bist_pipeline.drift.distribution import FeatureDriftReport, check_distribution
 from bist_pipeline.drift.performance import DAILY_ICS, QUARTER_ICS, check_performance, compute_daily_ic
 from bist_pipeline.drift.policy import WEEKLY, find_retrain_reason, is_weekly_due
-from bist_pipeline.drift.replays import CURRENT_SESSIONS, VIEWS
+from bist_pipeline.drift.replays import CURRENT_SESSIONS
 from bist_pipeline.drift.status import Check, Status, worst
 from bist_pipeline.drift.summary import summarise
 from bist_pipeline.drift.wording import NO_ACTION, tell_check, tell_failure
@@ -25,13 +25,18 @@ from bist_pipeline.errors import DriftInputError, MissingDataError
 from bist_pipeline.features.wording import name_feature
 from bist_pipeline.lake import Lake, open_lake
 from bist_pipeline.market.cleaning import clean
-from bist_pipeline.market.panel import build_panel, look_up
+from bist_pipeline.market.panel import build_panel, compute_moves, look_up
 from bist_pipeline.receipt import Receipt
 from bist_pipeline.reports.drift import CheckLine, as_line
-from bist_pipeline.stages.calibrate import load_calibration, score_sessions, watched_columns
+from bist_pipeline.stages.calibrate import (
+    load_calibration,
+    measure_moves,
+    score_sessions,
+    watched_columns,
+)
 from bist_pipeline.stages.drift_report import publish_report
 from bist_pipeline.stages.hold import judge_break
-from bist_pipeline.stages.inputs import open_store, read_prices
+from bist_pipeline.stages.inputs import open_store, read_market, read_prices
 from bist_pipeline.stages.watch import as_outcome, record
 from bist_pipeline.store.drift import (
     RetrainRequest,
@@ -48,7 +53,6 @@ from bist_pipeline.store.read import PUBLISHED
 from bist_pipeline.tracking import ModelVersion, Registry
 from bist_pipeline.wording import Wording, join, say
 
-SCORE_VIEWS = ("scores", "score_spread")
 # Published sessions that the daily results are taken from, the reference of a champion's first year.
 RESULT_SESSIONS = 2 * DAILY_ICS
 _REPAIR = Wording(
@@ -205,7 +209,7 @@ def _read_daily_ic(settings: Settings, store: Engine, session: dt.date) -> pd.Se
     prices = read_prices(open_lake(settings), session, since=first)
     panel = clean(build_panel(prices, calendar.between(first, session))).panel
     following = np.full_like(panel.close, np.nan)
-    following[:-1] = panel.close[1:] / panel.close[:-1] - 1
+    following[:-1] = compute_moves(panel.close)[1:]
     return compute_daily_ic(scores.assign(excess=look_up(panel, following, scores)))
 
 
@@ -227,28 +231,30 @@ def _judge_week(
     lake, age = open_lake(settings), bist_calendar().count(model.trained_through, session)
     days = [dt.date.fromisoformat(day) for day in sorted(lake.require("features").sessions)]
     window = np.array([day for day in days if day <= session][-CURRENT_SESSIONS:], dtype="datetime64[D]")
-    features = None
-    checks: tuple[Check, ...]
-    try:
-        columns = list(watched_columns(lake))
-        rows = lake.read(
-            "features", since=window[0].item(), until=session, columns=[*KEY, "tradable", *columns]
-        )
-        current = summarise(rows, columns, until=session)
-        features = check_distribution(calibration.features, current, session=session, age_sessions=age)
-        checks = features.checks
-    except DriftInputError as error:
-        checks = (_as_error("features", tell_failure(error)),)
-    try:
-        scores = score_sessions(lake, Registry(settings).load(model), window)
-        current = summarise(scores, [SCORE], until=session)
-        found = check_distribution(
-            calibration.scores, current, session=session, age_sessions=age, names=SCORE_VIEWS
-        )
-        checks += found.checks
-    except DriftInputError as error:
-        checks += (_as_error("scores", tell_failure(error)),)
-    return _Weekly(checks, features)
+    columns = list(watched_columns(lake))
+
+    def read(*names: str) -> pd.DataFrame:
+        wanted = [*KEY, "tradable", *names]
+        return lake.read("features", since=window[0].item(), until=session, columns=wanted)
+
+    tables: dict[str, tuple[list[str], Callable[[], pd.DataFrame]]] = {
+        "features": (columns, lambda: read(*columns)),
+        "regime": ([MOVE], lambda: measure_moves(read_market(settings, session).panel, read())),
+        "scores": ([SCORE], lambda: score_sessions(lake, Registry(settings).load(model), window)),
+    }
+    tables["score_spread"] = tables["scores"]
+    reports: dict[str, FeatureDriftReport] = {}
+    checks = []
+    for name, (watched, read_table) in tables.items():
+        try:
+            current = summarise(read_table(), watched, until=session)
+            reports[name] = check_distribution(
+                getattr(calibration, name), current, name=name, session=session, age_sessions=age
+            )
+            checks.append(reports[name].check)
+        except DriftInputError as error:
+            checks.append(_as_error(name, tell_failure(error)))
+    return _Weekly(tuple(checks), reports.get("features"))
 
 
 def _as_error(name: str, message: Wording) -> Check:
@@ -257,9 +263,8 @@ def _as_error(name: str, message: Wording) -> Check:
 
 def _standing_week(before: Sequence[StoredCheck]) -> list[StoredCheck]:
     """The newest weekly checks there are; they stand until the next ones."""
-    names = (*VIEWS, *SCORE_VIEWS)
     newest = max((check.session for check in before if check.check_name in WEEKLY), default=None)
-    return [check for check in before if check.session == newest and check.check_name in names]
+    return [check for check in before if check.session == newest and check.check_name in REPLAYED]
 
 
 def _request_training(settings: Settings, store: Engine, session: dt.date) -> list[str]:

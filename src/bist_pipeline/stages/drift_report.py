@@ -15,7 +15,7 @@ from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
 from bist_pipeline.contracts import KEY
 from bist_pipeline.drift.calibration import Calibration
-from bist_pipeline.drift.replays import CURRENT_SESSIONS, VIEWS
+from bist_pipeline.drift.replays import CURRENT_SESSIONS
 from bist_pipeline.drift.report import (
     WEEK,
     WEEKS_SHOWN,
@@ -92,7 +92,7 @@ def _tell_features(
     checks: Sequence[CheckLine],
 ) -> FeatureStory | None:
     """The story up to the newest weekly check; None where that check could not be made."""
-    newest = max((line.session for line in checks if line.name == VIEWS[0]), default=session)
+    newest = max((line.session for line in checks if line.name == "features"), default=session)
     columns = list(watched_columns(lake))
     window = _newest_sessions(lake, newest, WEEK * WEEKS_SHOWN + CURRENT_SESSIONS)
     rows = lake.read("features", since=window[0].item(), until=newest, columns=[*KEY, "tradable", *columns])
@@ -127,7 +127,7 @@ def _weigh(lake: Lake, pipeline: Pipeline, session: dt.date) -> dict[str, float]
 def _measure_scores(
     lake: Lake, pipeline: Pipeline, calibration: Calibration, session: dt.date
 ) -> ScoreEffect | None:
-    then = calibration.scores.reference["regime"]
+    then = calibration.scores.raw
     scores = score_sessions(lake, pipeline, _newest_sessions(lake, session, CURRENT_SESSIONS))
     return measure_scores(then[:, 0], scores) if then.size and len(scores) else None
 
