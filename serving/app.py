@@ -14,6 +14,7 @@ from bist_pipeline import __version__
 from bist_pipeline.config import Settings, load_settings
 from bist_pipeline.store.engine import open_engine
 from serving import documentation, pages, problems
+from serving.database import Database
 from serving.gate import Gate
 from serving.metrics import Metrics
 from serving.routes import health, predictions, returns, trust
@@ -68,7 +69,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings.serving
     app.state.engine = open_engine(settings.database_url, answer_timeout_s=int(LOST_AFTER_S))
     app.state.keeper = Keeper(app.state.engine, poll_seconds=settings.serving.poll_seconds)
-    app.state.metrics = Metrics(app.state.keeper, app.state.engine)
+    app.state.database = Database(app.state.engine, app.state.keeper)
+    app.state.metrics = Metrics(app.state.database)
     problems.install_handlers(app)
     for routes in (predictions, returns, trust, health):
         app.include_router(routes.router)

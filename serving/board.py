@@ -62,6 +62,11 @@ class Board:
         return self.head.model_dump_json().encode()
 
     @cached_property
+    def predictions(self) -> tuple[read.Prediction, ...]:
+        """The same shares as they are stored."""
+        return tuple(share.facts for share in self.shares)
+
+    @cached_property
     def by_symbol(self) -> Mapping[str, Share]:
         """Every share by its symbol."""
         return {share.facts.symbol: share for share in self.shares}

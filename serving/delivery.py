@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from serving.board import Board
 from serving.negotiation import CSV, JSON, choose_media_type
 from serving.problems import ProblemError, describe_problems, nothing_published
-from serving.snapshot import Keeper, Snapshot
+from serving.snapshot import Keeper, Outage, Snapshot
 
 
 def _snapshot(request: Request) -> Snapshot:
@@ -22,7 +22,14 @@ def _snapshot(request: Request) -> Snapshot:
     return found or keeper.current()
 
 
+def _outage(request: Request) -> Outage | None:
+    keeper: Keeper = request.app.state.keeper
+    found: Outage | None = getattr(request.state, "outage", keeper.outage)
+    return found
+
+
 SnapshotOfApp = Annotated[Snapshot, Depends(_snapshot)]
+OutageOfApp = Annotated[Outage | None, Depends(_outage)]
 
 
 def board_of(snapshot: Snapshot) -> Board:

@@ -7,11 +7,10 @@ from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
-from sqlalchemy import Engine
 
 from bist_pipeline.errors import StoreError
 from bist_pipeline.store.read import StageRun, read_stage_runs
-from serving.database import reading
+from serving.database import Database
 from serving.snapshot import Keeper
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -24,16 +23,15 @@ class Metrics:
 
     Parameters
     ----------
-    keeper : Keeper
-        Asked for its snapshot whenever the metrics are read.
-    engine : Engine
-        Asked then, too, how the stages went, unless the keeper knows that the database is away.
+    database : Database
+        Its keeper is asked for the snapshot whenever the metrics are read; it itself, unless it is known to
+        be away, how the stages went.
     """
 
-    def __init__(self, keeper: Keeper, engine: Engine) -> None:
+    def __init__(self, database: Database) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_SnapshotGauges(keeper))
-        self._registry.register(_StageGauges(keeper, engine))
+        self._registry.register(_SnapshotGauges(database.keeper))
+        self._registry.register(_StageGauges(database))
         requests = Counter(
             "bist_requests",
             "Answers by route and status; 499 is a client that hung up before it had one.",
@@ -89,8 +87,8 @@ class _SnapshotGauges:
 
 
 class _StageGauges:
-    def __init__(self, keeper: Keeper, engine: Engine) -> None:
-        self._keeper, self._engine = keeper, engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def collect(self) -> Iterator[Metric]:
         runs = self._read()
@@ -104,10 +102,10 @@ class _StageGauges:
         yield _labelled("bist_stage_finished_timestamp_seconds", "When it ended.", "stage", finished)
 
     def _read(self) -> list[StageRun]:
-        if self._keeper.is_lost:
+        if self._database.keeper.is_lost:
             return []
         try:
-            with reading(self._engine) as connection:
+            with self._database.reading() as connection:
                 return read_stage_runs(connection)
         except StoreError:  # `bist_database_up` says so
             return []

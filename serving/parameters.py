@@ -55,6 +55,10 @@ class Paged(Parameters):
         examples=["2024-06-28"],
     )
 
+    def is_within(self, newest: int) -> bool:
+        """Whether so many of the newest rows hold all that is asked for, and tell whether more follows."""
+        return self.before is None and self.limit < newest
+
 
 def refuse_repeats(request: Request) -> None:
     """Refuse a parameter that was given twice: only one of them could count, and nobody knows which."""

@@ -122,10 +122,9 @@ def nothing_published() -> ProblemError:
     return ProblemError(503, "nothing-published", next="bist run")
 
 
-def database_away(error: StoreError) -> ProblemError:
+def database_away() -> ProblemError:
     """Return the problem of a database that does not answer."""
-    retry = {"Retry-After": str(_RETRY_AFTER_S)}
-    return ProblemError(503, "database-unavailable", headers=retry, next=error.next_step)
+    return ProblemError(503, "database-unavailable", headers={"Retry-After": str(_RETRY_AFTER_S)})
 
 
 def describe_problems(reasons: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
@@ -178,7 +177,7 @@ def _from_store(error: StoreError) -> ProblemError:
     log.error("%s Next: %s", error.what, error.next_step)
     match error:
         case DatabaseUnavailableError():
-            return database_away(error)
+            return database_away()
         case SchemaRevisionError():
             return ProblemError(503, "schema-mismatch", next=error.next_step)
         case _:  # a batch that no answer can be made of, or a statement that the database refuses

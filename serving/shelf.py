@@ -1,7 +1,8 @@
 """Finished answers, kept as long as their snapshot is the newest.
 
 A route makes an answer from one snapshot, and nothing but the request decides which: so the same request
-needs it made only once. Whoever has the answer already gets 304.
+needs it made only once. Whoever has the answer already gets 304. Pages are kept by the reader's language and,
+during an outage, apart from those that do not mention it.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.pages import is_page
+from serving.pages.language import choose_language
 from serving.snapshot import Keeper, Snapshot
 
 # Whoever asks for something else every time must not fill the memory.
@@ -21,7 +25,7 @@ MAX_BYTES = 32 * 1024 * 1024
 # Under this key a shelf has the bytes it holds.
 _SIZE = "bytes"
 _USED = (b"accept", b"accept-encoding")
-_KEPT_ON_304 = (b"etag", b"cache-control", b"vary", b"link")
+_KEPT_ON_304 = (b"etag", b"cache-control", b"vary", b"link", b"set-cookie")
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,12 @@ class _Finished:
 
 
 class Shelf:
-    """ASGI middleware: answers GET requests below `/api/` that were answered before from the same snapshot.
+    """ASGI middleware: answers GET requests that were answered before from the same snapshot.
 
     Parameters
     ----------
     app : ASGI application
-        Finds the snapshot it must use in `request.state.snapshot`.
+        Finds the snapshot it must use in `request.state.snapshot`, the outage to tell of in `.outage`.
     keeper : Keeper
         Of the snapshots.
     """
@@ -54,10 +58,13 @@ class Shelf:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        key = (scope["path"], scope["query_string"], *(headers.get(name) for name in _USED))
+        key: tuple[Any, ...] = (scope["path"], scope["query_string"], *(headers.get(name) for name in _USED))
+        outage = self._keeper.outage
+        if is_page(scope["path"]):
+            key = (*key, choose_language(Request(scope)).code, outage)
         finished = snapshot.shelf.get(key)
         if finished is None:
-            scope.setdefault("state", {})["snapshot"] = snapshot
+            scope.setdefault("state", {}).update(snapshot=snapshot, outage=outage)
             catch = _Catch(send)
             await self._app(scope, receive, catch)
             finished = catch.finished(scope)
@@ -109,7 +116,7 @@ def _concerns(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] != "GET":
         return False
     path: str = scope["path"]
-    return path.startswith("/api/")
+    return path.startswith("/api/") or is_page(path)
 
 
 def _etag(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -118,7 +125,7 @@ def _etag(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 def _put(snapshot: Snapshot, key: Any, finished: _Finished) -> None:
     shelf = snapshot.shelf
-    size = len(finished.body) + sum(len(part) for part in key if part)
+    size = len(finished.body) + len(repr(key))
     if len(shelf) > MAX_ANSWERS or shelf.get(_SIZE, 0) + size > MAX_BYTES:
         shelf.clear()
     shelf[key], shelf[_SIZE] = finished, shelf.get(_SIZE, 0) + size

@@ -7,14 +7,23 @@ import hashlib
 import logging
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from bist_pipeline.errors import StoreError
+from bist_pipeline.errors import DatabaseUnavailableError, StoreError
 from bist_pipeline.store import read
 from bist_pipeline.store.engine import connect
+from bist_pipeline.store.read.drift import read_feature_weeks
+from bist_pipeline.store.read.pages import (
+    DriftEpisode,
+    JudgedSession,
+    read_episodes,
+    read_judged_sessions,
+    read_session_after,
+)
 from serving.board import Board, build_board
 
 log = logging.getLogger(__name__)
@@ -22,34 +31,69 @@ log = logging.getLogger(__name__)
 # A database that has not confirmed the snapshot for so long does not answer, whatever the reason.
 LOST_AFTER_S = 5.0
 
-_DECISIONS = 20
-# Two weeks of all checks: every weekly one is among them.
-_CHECKS = 100
+# How far back lists reach that are read beforehand. Of checks, two weeks: every weekly one is among them.
+DECISIONS, DAYS, CHECKS, WEEKS, EPISODES, JUDGEMENTS, RUNS = 20, 64, 100, 26, 10, 1040, 64
+GAIN_WINDOW = 63
 _LONGEST_STOP_S = 10.0
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is published and what is known about it; `board` is None where nothing is published."""
+    """What is published and what is known about it; `board` is None where nothing is published.
+
+    API and pages are made from it, so that they cannot disagree. Lists are newest first; `weeks` is oldest
+    first. The first published ranks meet their results on `first_results`, those of the batch on
+    `horizon_end`: None beyond the stored calendar.
+    """
 
     mark: tuple[Any, ...]
     freshness: read.Freshness
     board: Board | None = None
     scorecards: tuple[read.Scorecard, ...] = ()
-    drift: read.DriftRun | None = None
-    drift_checks: tuple[read.DriftCheck, ...] = ()
-    drift_features: tuple[read.DriftFeature, ...] = ()
+    judged: Sequence[JudgedSession] = ()
+    first_results: dt.date | None = None
+    horizon_end: dt.date | None = None
+    gains: Sequence[read.PastReturn] = ()
+    verdicts: Sequence[read.DriftRun] = ()
+    checks: Sequence[read.DriftCheck] = ()
+    weeks: Mapping[dt.date, Sequence[read.DriftFeature]] = field(default_factory=dict)
+    episodes: Sequence[DriftEpisode] = ()
     decision: read.Decision | None = None
-    decisions: tuple[read.Decision, ...] = ()
+    decisions: Sequence[read.Decision] = ()
     backtests: tuple[read.Backtest, ...] = ()
+    runs: Sequence[read.RunRecord] = ()
     # Finished answers by request, filled by `serving.shelf`: as good as the snapshot, and gone with it.
     shelf: dict[Any, Any] = field(default_factory=dict)
+    # The same for what was read for the page of one share, by symbol; see `serving.pages.share`.
+    pasts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def etag(self) -> str:
-        """Entity tag of every answer made from it."""
+        """Entity tag of every answer of the API that is made from it."""
         # Weak: the same publication may be spelled in other bytes by another version of this server.
         return f'W/"{hashlib.sha256(repr(self.mark).encode()).hexdigest()[:16]}"'
+
+    @property
+    def drift(self) -> read.DriftRun | None:
+        """The newest drift verdict."""
+        return self.verdicts[0] if self.verdicts else None
+
+    @property
+    def features(self) -> Sequence[read.DriftFeature]:
+        """How far every feature was away when that was measured last, the farthest first."""
+        newest = list(self.weeks.values())[-1] if self.weeks else ()
+        return sorted(newest, key=lambda each: (-(each.distance or 0.0), each.feature))
+
+    @property
+    def cards(self) -> list[read.Scorecard]:
+        """The scorecards of the batch's horizon, the longest window first, in it the best ranking."""
+        horizon = None if self.board is None else self.board.publication.horizon_sessions
+        return [card for card in self.scorecards if card.horizon_sessions == horizon]
+
+    @property
+    def card(self) -> read.Scorecard | None:
+        """How the published ranks did over the longest window judged."""
+        return next((card for card in self.cards if card.model == read.PUBLISHED), None)
 
 
 def read_snapshot(connection: Connection, mark: tuple[Any, ...]) -> Snapshot:
@@ -58,29 +102,47 @@ def read_snapshot(connection: Connection, mark: tuple[Any, ...]) -> Snapshot:
     batch = read.read_batch(connection)
     if batch is None:
         return Snapshot(mark, freshness)
-    source = batch.publication.source
+    of = batch.publication
+    first = read.read_published_sessions(connection)[0]
     return Snapshot(
         mark,
         freshness,
         board=build_board(batch, age_sessions=freshness.age_sessions),
-        scorecards=read.read_scorecards(connection, source),
-        decision=read.read_decision(connection, batch.publication),
-        decisions=tuple(read.read_decisions(connection, source, limit=_DECISIONS)),
-        backtests=read.read_backtests(connection, batch.publication),
-        **_read_drift(connection, source),
+        scorecards=read.read_scorecards(connection, of.source),
+        judged=read_judged_sessions(connection, of.source, limit=JUDGEMENTS),
+        first_results=read_session_after(connection, first, of.horizon_sessions),
+        horizon_end=read_session_after(connection, of.session, of.horizon_sessions),
+        gains=read.read_past_returns(connection, of.source, of.session, window=GAIN_WINDOW),
+        decision=read.read_decision(connection, of),
+        decisions=read.read_decisions(connection, of.source, limit=DECISIONS),
+        backtests=read.read_backtests(connection, of),
+        runs=read.read_runs(connection, limit=RUNS),
+        **_read_drift(connection, of.source),
     )
 
 
 def _read_drift(connection: Connection, source: str) -> dict[str, Any]:
-    verdicts = read.read_drift_runs(connection, source, limit=1)
+    verdicts = read.read_drift_runs(connection, source, limit=DAYS)
     if not verdicts:
         return {}
-    session = verdicts[0].session
+    newest = verdicts[0].session
     return {
-        "drift": verdicts[0],
-        "drift_checks": tuple(read.read_newest_checks(connection, source, until=session, rows=_CHECKS)),
-        "drift_features": tuple(read.read_drift_features(connection, source, session)),
+        "verdicts": verdicts,
+        "checks": read.read_newest_checks(connection, source, until=newest, rows=CHECKS),
+        "weeks": read_feature_weeks(connection, source, until=newest, weeks=WEEKS),
+        "episodes": read_episodes(connection, source, limit=EPISODES),
     }
+
+
+@dataclass(frozen=True)
+class Outage:
+    """Nobody can say any more that the snapshot is the newest, since `since`.
+
+    Either the database `is_away`, or what is newest in it cannot be read.
+    """
+
+    since: dt.datetime
+    is_away: bool
 
 
 class Keeper:
@@ -101,6 +163,7 @@ class Keeper:
         self._engine = engine
         self._poll_seconds = poll_seconds
         self._confirmed = float("-inf")
+        self._confirmed_at = dt.datetime.min.replace(tzinfo=dt.UTC)
         self._stopping = threading.Event()
         self._refreshing = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -116,6 +179,18 @@ class Keeper:
     def is_lost(self) -> bool:
         """Whether nobody can say any more that the snapshot is the newest."""
         return self.failure is not None or self.unconfirmed_s > LOST_AFTER_S + self._poll_seconds
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the database does not answer."""
+        if self.failure is None:
+            return self.is_lost
+        return isinstance(self.failure, DatabaseUnavailableError)
+
+    @property
+    def outage(self) -> Outage | None:
+        """Since when nobody can say that the snapshot is the newest; None as long as the database does."""
+        return Outage(self._confirmed_at, self.is_away) if self.is_lost else None
 
     def current(self) -> Snapshot:
         """Return the newest snapshot there is.
@@ -135,9 +210,9 @@ class Keeper:
     def refresh(self) -> None:
         """Ask the database once; what it refuses is kept in `failure`."""
         with self._refreshing:
-            asked = time.monotonic()
+            asked, asked_at = time.monotonic(), dt.datetime.now(dt.UTC)
             try:
-                self._ask()
+                self._ask(asked_at)
             except StoreError as error:
                 self._note(error)
             except ValueError as error:  # broken JSON, or values that no answer can have
@@ -147,12 +222,12 @@ class Keeper:
                 if self.failure is not None:
                     log.warning("The database answers again.")
                 self.failure = None
-                self._confirmed = asked
+                self._confirmed, self._confirmed_at = asked, asked_at
 
-    def _ask(self) -> None:
+    def _ask(self, now: dt.datetime) -> None:
         with connect(self._engine) as connection:
             read.check_revision(connection)
-            mark = read.read_mark(connection, now=dt.datetime.now(dt.UTC))
+            mark = read.read_mark(connection, now=now)
             if self.snapshot is None or self.snapshot.mark != mark:
                 self.snapshot = read_snapshot(connection, mark)
 

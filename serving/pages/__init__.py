@@ -6,11 +6,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 
 from bist_pipeline.config import ServingSettings
-from serving.database import require_database
 from serving.pages.drift import show_drift
 from serving.pages.errors import as_page, wants_page
 from serving.pages.frame import NothingPublished
@@ -19,15 +18,21 @@ from serving.pages.model import show_model
 from serving.pages.rendering import render
 from serving.pages.share import show_share
 
+_SHARES = "/symbols/"
 _PAGES: dict[str, Callable[..., Any]] = {
     "/": show_home,
-    "/symbols/{symbol:path}": show_share,
+    f"{_SHARES}{{symbol:path}}": show_share,
     "/drift": show_drift,
     "/model": show_model,
 }
-router = APIRouter(include_in_schema=False, dependencies=[Depends(require_database)])
+router = APIRouter(include_in_schema=False)
 for _path, _show in _PAGES.items():
     router.add_api_route(_path, _show, methods=["GET", "HEAD"], response_class=HTMLResponse)
+
+
+def is_page(path: str) -> bool:
+    """Whether a path is that of a page, or would be if there were such a share."""
+    return path in _PAGES or path.startswith(_SHARES)
 
 
 def install(app: FastAPI, settings: ServingSettings) -> None:

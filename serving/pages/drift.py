@@ -9,23 +9,14 @@ from dataclasses import dataclass
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from bist_pipeline.store.read.drift import (
-    DriftFeature,
-    read_drift_features,
-    read_drift_runs,
-    read_feature_weeks,
-    read_newest_checks,
-)
-from bist_pipeline.store.read.pages import read_episodes
-from serving.database import EngineOfApp, reading
+from bist_pipeline.store.read import DriftFeature
+from serving.delivery import OutageOfApp, SnapshotOfApp
 from serving.pages.drawing import build_scale
-from serving.pages.frame import read_frame
+from serving.pages.frame import build_frame
 from serving.pages.rendering import render
 
 _DAYS_SHOWN = 63
 _FEATURES_SHOWN = 10
-_EPISODES_SHOWN = 10
-_WEEKS_SHOWN = 26
 # What has to be looked at first stands first.
 _URGENCY = {
     name: place
@@ -33,8 +24,6 @@ _URGENCY = {
 }
 # From so many times its usual distance on, a feature is drawn one shade darker.
 SHADES = (1.0, 1.5, 2.0, 3.0, 5.0)
-# Two weeks of all checks: every weekly one is among them.
-_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -59,39 +48,29 @@ class HeatRow:
         return [None if many is None else sum(many >= step for step in SHADES) for many in self.times]
 
 
-def show_drift(request: Request, engine: EngineOfApp) -> HTMLResponse:
+def show_drift(request: Request, snapshot: SnapshotOfApp, outage: OutageOfApp) -> HTMLResponse:
     """Show the newest verdict, those before it, and the features that differ most."""
-    with reading(engine) as connection:
-        frame, _ = read_frame(connection, shares=1)
-        source = frame.publication.source
-        days = read_drift_runs(connection, source, limit=_DAYS_SHOWN)
-        newest = days[0] if days else None
-        features = read_drift_features(connection, source, newest.session) if newest else []
-        checks = read_newest_checks(connection, source, until=newest.session, rows=_ROWS) if newest else []
-        episodes = read_episodes(connection, source, limit=_EPISODES_SHOWN)
-        weeks = (
-            read_feature_weeks(connection, source, until=newest.session, weeks=_WEEKS_SHOWN) if newest else {}
-        )
-    unusual = rank_features(features)[:_FEATURES_SHOWN]
+    frame, _ = build_frame(snapshot, outage)
+    unusual = rank_features(snapshot.features)[:_FEATURES_SHOWN]
     places = [value for each in unusual for value in (each.times, each.record_times or 0.0)]
     return render(
         request,
         "drift.html",
         frame=frame,
-        days=days[::-1],
-        newest=newest,
-        checks=sorted(checks, key=lambda check: _URGENCY.get(check.status, 0), reverse=True),
-        episodes=episodes,
+        days=snapshot.verdicts[:_DAYS_SHOWN][::-1],
+        newest=snapshot.drift,
+        checks=sorted(snapshot.checks, key=lambda check: _URGENCY.get(check.status, 0), reverse=True),
+        episodes=snapshot.episodes,
         features=unusual,
-        checked=len(features),
+        checked=len(snapshot.features),
         scale=build_scale(places, ticks=5),
-        weeks=list(weeks),
-        heat=build_heat_map(weeks),
+        weeks=list(snapshot.weeks),
+        heat=build_heat_map(snapshot.weeks),
         shades=SHADES,
     )
 
 
-def rank_features(features: list[DriftFeature]) -> list[Unusual]:
+def rank_features(features: Sequence[DriftFeature]) -> list[Unusual]:
     """Order features by how many times their usual distance they are away; those unmeasured are left out."""
     found = [
         Unusual(
@@ -103,7 +82,7 @@ def rank_features(features: list[DriftFeature]) -> list[Unusual]:
     return sorted(found, key=lambda each: each.times, reverse=True)
 
 
-def build_heat_map(weeks: Mapping[dt.date, list[DriftFeature]]) -> list[HeatRow]:
+def build_heat_map(weeks: Mapping[dt.date, Sequence[DriftFeature]]) -> list[HeatRow]:
     """Put the features that are the most unusual now side by side with what they were week by week."""
     if not weeks:
         return []

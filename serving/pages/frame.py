@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
-from bist_pipeline.store.read import (
-    PUBLISHED,
-    Batch,
-    Freshness,
-    Publication,
-    Scorecard,
-    read_batch,
-    read_freshness,
-    read_published_sessions,
-    read_scorecards,
-)
-from bist_pipeline.store.read.drift import DriftRun, read_drift_runs
-from bist_pipeline.store.read.pages import read_session_after
+from bist_pipeline.store.read import PUBLISHED, DriftRun, Freshness, Publication, Scorecard
+from serving.board import Board
+from serving.snapshot import Outage, Snapshot
 
 _SYNTHETIC = "synthetic"
 _ABOUT_A_YEAR_DAYS = range(345, 386)
@@ -35,12 +22,14 @@ class NothingPublished(Exception):  # noqa: N818 - a state of a young installati
 class Frame:
     """What stands on every page; `drift` is the newest verdict, None if the shown session has none.
 
-    A verdict may be newer than the batch: it is what held the next one back.
+    A verdict may be newer than the batch: it is what held the next one back. `outage` is None as long as the
+    database confirms that the batch is the newest.
     """
 
     publication: Publication
     freshness: Freshness
     drift: DriftRun | None
+    outage: Outage | None
 
     @property
     def is_forecast(self) -> bool:
@@ -58,22 +47,20 @@ class Frame:
         return self.drift is not None and self.drift.status in _ALARMS
 
 
-def read_frame(connection: Connection, *, shares: int | None = None) -> tuple[Frame, Batch]:
-    """Read the current batch (at most so many `shares` of it) and what stands around it.
+def build_frame(snapshot: Snapshot, outage: Outage | None) -> tuple[Frame, Board]:
+    """Return what stands around the current batch, and the batch.
 
     Raises
     ------
     NothingPublished
         If there is no batch yet.
     """
-    batch = read_batch(connection, limit=shares)
-    if batch is None:
+    if snapshot.board is None:
         raise NothingPublished
-    publication = batch.publication
-    runs = read_drift_runs(connection, publication.source, limit=1)
-    checked = [run for run in runs if run.session >= publication.session]
-    freshness = read_freshness(connection, now=dt.datetime.now(dt.UTC))
-    return Frame(publication, freshness, checked[0] if checked else None), batch
+    publication = snapshot.board.publication
+    newest = snapshot.drift
+    checked = newest if newest is not None and newest.session >= publication.session else None
+    return Frame(publication, snapshot.freshness, checked, outage), snapshot.board
 
 
 @dataclass(frozen=True)
@@ -97,18 +84,9 @@ class Trust:
         return max(self.baselines, key=lambda card: card.rank_ic, default=None)
 
 
-def read_trust(connection: Connection, source: str) -> Trust | None:
-    """Read how the published ranks of a source have done; None until the first results are in."""
-    cards = read_scorecards(connection, source)
-    of_model = [card for card in cards if card.model == PUBLISHED]
-    if not of_model:
+def judge(snapshot: Snapshot) -> Trust | None:
+    """Tell how the published ranks have done; None until the first results are in."""
+    if snapshot.card is None:
         return None
-    longest = of_model[0]
-    rest = [card for card in cards if card.window_sessions == longest.window_sessions]
-    return Trust(longest, tuple(card for card in rest if card.model != PUBLISHED))
-
-
-def read_first_results(connection: Connection, publication: Publication) -> dt.date | None:
-    """Read when the first published ranks meet their results; None beyond the stored calendar."""
-    first = read_published_sessions(connection)[0]
-    return read_session_after(connection, first, publication.horizon_sessions)
+    rest = [card for card in snapshot.cards if card.window_sessions == snapshot.card.window_sessions]
+    return Trust(snapshot.card, tuple(card for card in rest if card.model != PUBLISHED))

@@ -6,45 +6,36 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from bist_pipeline.store.read import Prediction
-from bist_pipeline.store.read.pages import read_session_after
-from bist_pipeline.store.read.past_returns import read_past_returns
-from serving.database import EngineOfApp, reading
+from serving.delivery import OutageOfApp, SnapshotOfApp
 from serving.pages.drawing import Scale, build_scale, trim
-from serving.pages.frame import read_first_results, read_frame, read_trust
+from serving.pages.frame import build_frame, judge
 from serving.pages.ranking import parse_address, select_page
 from serving.pages.rendering import render
+from serving.snapshot import GAIN_WINDOW
 
-GAIN_WINDOW = 63
 # What a share is said to be in whose sector the source does not tell.
 _UNKNOWN_SECTOR = "unknown"
 _GAINERS = 5
 _ODD_SHARE = 0.02
 
 
-def show_home(request: Request, engine: EngineOfApp) -> HTMLResponse:
+def show_home(request: Request, snapshot: SnapshotOfApp, outage: OutageOfApp) -> HTMLResponse:
     """Show the ranking."""
-    with reading(engine) as connection:
-        frame, batch = read_frame(connection)
-        of = frame.publication
-        trust = read_trust(connection, of.source)
-        gains = read_past_returns(connection, of.source, of.session, window=GAIN_WINDOW)
-        first_results = read_first_results(connection, of)
-        horizon_end = read_session_after(connection, of.session, of.horizon_sessions)
+    frame, board = build_frame(snapshot, outage)
     asked = parse_address(request.query_params)
-    sectors = sorted({share.sector for share in batch.predictions})
-    ranks = {share.symbol: share.rank for share in batch.predictions}
+    ranks = {share.symbol: share.rank for share in board.predictions}
     return render(
         request,
         "home.html",
         frame=frame,
-        trust=trust,
-        first_results=first_results,
-        horizon_end=horizon_end,
+        trust=judge(snapshot),
+        first_results=snapshot.first_results,
+        horizon_end=snapshot.horizon_end,
         asked=asked,
-        page=select_page(batch.predictions, asked),
-        sectors=[] if sectors == [_UNKNOWN_SECTOR] else sectors,
-        scale=interval_scale(batch.predictions),
-        gainers=[gain for gain in gains if gain.symbol in ranks][:_GAINERS],
+        page=select_page(board.predictions, asked),
+        sectors=[] if board.sectors == [_UNKNOWN_SECTOR] else board.sectors,
+        scale=interval_scale(board.predictions),
+        gainers=[gain for gain in snapshot.gains if gain.symbol in ranks][:_GAINERS],
         ranks=ranks,
         gain_window=GAIN_WINDOW,
     )

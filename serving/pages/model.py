@@ -8,27 +8,15 @@ from dataclasses import dataclass
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from bist_pipeline.store.read import (
-    PUBLISHED,
-    Backtest,
-    RankingFigures,
-    Scorecard,
-    read_backtests,
-    read_scorecards,
-)
-from bist_pipeline.store.read.decisions import read_decision, read_decisions
-from bist_pipeline.store.read.pages import (
-    JudgedSession,
-    read_judged_sessions,
-)
-from serving.database import EngineOfApp, reading
+from bist_pipeline.store.read import PUBLISHED, Backtest, RankingFigures, Scorecard
+from bist_pipeline.store.read.pages import JudgedSession
+from serving.delivery import OutageOfApp, SnapshotOfApp
 from serving.pages.drawing import Scale, build_scale
-from serving.pages.frame import read_frame
+from serving.pages.frame import build_frame
 from serving.pages.rendering import render
 
 _BLEND, _RIVAL = "blend", "low_vol_126"
 _DECISIONS_SHOWN = 12
-_JUDGEMENTS_READ = 1040
 _RESULTS_SHOWN = 252
 
 
@@ -50,27 +38,22 @@ class Test:
     years: Sequence[str]
 
 
-def show_model(request: Request, engine: EngineOfApp) -> HTMLResponse:
+def show_model(request: Request, snapshot: SnapshotOfApp, outage: OutageOfApp) -> HTMLResponse:
     """Show the model."""
-    with reading(engine) as connection:
-        frame, _ = read_frame(connection, shares=1)
-        of = frame.publication
-        cards = read_scorecards(connection, of.source)
-        judged = read_judged_sessions(connection, of.source, limit=_JUDGEMENTS_READ)
-        decisions = read_decisions(connection, of.source, limit=_DECISIONS_SHOWN)
-        decision = read_decision(connection, of)
-        tests = [_describe_test(found) for found in read_backtests(connection, of)]
+    frame, _ = build_frame(snapshot, outage)
+    cards = snapshot.cards
+    tests = [_describe_test(found) for found in snapshot.backtests]
     return render(
         request,
         "model.html",
         frame=frame,
         windows=_by_window(cards),
         ic_scale=build_scale([place for card in cards for place in (card.lower, card.upper)], ticks=4),
-        results=_draw_results(judged),
+        results=_draw_results(snapshot.judged),
         tests=tests,
         test_scale=build_scale(_ends_of(tests), ticks=4),
-        decision=decision,
-        decisions=decisions,
+        decision=snapshot.decision,
+        decisions=snapshot.decisions[:_DECISIONS_SHOWN],
         links=request.app.state.links,
     )
 

@@ -12,19 +12,23 @@ from urllib.parse import quote
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
-from bist_pipeline.store.read import Prediction
-from bist_pipeline.store.read.history import PastPrediction, read_history
-from bist_pipeline.store.read.pages import read_closes, read_gains, read_session_after
-from serving.database import EngineOfApp, reading
+from bist_pipeline.errors import DatabaseUnavailableError
+from bist_pipeline.store.read import PastPrediction, Prediction, Publication, read_history
+from bist_pipeline.store.read.pages import Gain, read_closes, read_gains
+from serving.database import Database, DatabaseOfApp
+from serving.delivery import OutageOfApp, SnapshotOfApp
 from serving.pages.drawing import Scale, build_scale, draw_line
-from serving.pages.frame import read_first_results, read_frame, read_trust
+from serving.pages.frame import build_frame, judge
 from serving.pages.home import interval_scale
 from serving.pages.ranking import fold
 from serving.pages.rendering import render
+from serving.snapshot import Snapshot
 from serving.symbols import normalize_symbol
 
 _PAST_PREDICTIONS = 260
 _PAST_SHOWN = 40
+# Shares whose past is kept in memory, about 50 kB each.
+_PASTS_KEPT = 200
 _NEAR = 6
 _LONGEST_SYMBOL = 32
 
@@ -71,40 +75,60 @@ class Record:
     scale: Scale
 
 
-def show_share(request: Request, engine: EngineOfApp, symbol: str) -> Response:
+@dataclass(frozen=True)
+class Past:
+    """What is known of one share besides its newest prediction."""
+
+    record: Record
+    chart: PriceChart | None
+    gains: Sequence[Gain]
+
+
+def show_share(
+    request: Request, snapshot: SnapshotOfApp, outage: OutageOfApp, database: DatabaseOfApp, symbol: str
+) -> Response:
     """Show one share, or shares of similar names."""
     bare = normalize_symbol(symbol)
-    if bare and bare != symbol:
+    if bare != symbol or not bare:
         query = f"?{request.url.query}" if request.url.query else ""
-        return RedirectResponse(f"/symbols/{quote(bare, safe='')}{query}")
-    with reading(engine) as connection:
-        frame, batch = read_frame(connection)
-        of = frame.publication
-        found = [share for share in batch.predictions if share.symbol == bare]
-        if not found:
-            near = find_near(symbol, batch.predictions)
-            return render(request, "unknown_share.html", status=404, frame=frame, asked=symbol, near=near)
-        trust = read_trust(connection, of.source)
-        first_results = read_first_results(connection, of)
-        horizon_end = read_session_after(connection, of.session, of.horizon_sessions)
-        history = read_history(connection, bare, before=of.session, limit=_PAST_PREDICTIONS)
-        closes = read_closes(connection, of.source, bare)
-        gains = read_gains(connection, of.source, of.session, bare)
+        return RedirectResponse(f"/symbols/{quote(bare, safe='')}{query}" if bare else f"/{query}")
+    frame, board = build_frame(snapshot, outage)
+    if bare not in board.by_symbol:
+        near = find_near(symbol, board.predictions)
+        return render(request, "unknown_share.html", status=404, frame=frame, asked=symbol, near=near)
+    share = board.by_symbol[bare].facts
+    past = _recall(snapshot, database, frame.publication, bare)
     return render(
         request,
         "share.html",
+        # What could not be read now must not be kept as if there were nothing to read.
+        is_whole=past is not None,
         frame=frame,
-        share=found[0],
-        trust=trust,
-        first_results=first_results,
-        horizon_end=horizon_end,
-        scale=interval_scale(batch.predictions),
-        others=[share.expected_excess_return for share in batch.predictions if share.symbol != bare],
-        strongest=max((abs(driver["contribution"]) for driver in found[0].drivers), default=0.0),
-        chart=_draw_prices(closes),
-        record=_judge_history(history),
-        gains=gains,
+        share=share,
+        trust=judge(snapshot),
+        first_results=snapshot.first_results,
+        horizon_end=snapshot.horizon_end,
+        scale=interval_scale(board.predictions),
+        others=[other.expected_excess_return for other in board.predictions if other.symbol != bare],
+        strongest=max((abs(driver["contribution"]) for driver in share.drivers), default=0.0),
+        past=past,
     )
+
+
+def _recall(snapshot: Snapshot, database: Database, of: Publication, symbol: str) -> Past | None:
+    """Return the past of a share, read once for every snapshot; None if the database is away."""
+    if symbol not in snapshot.pasts and not database.is_away:
+        try:
+            with database.reading() as connection:
+                history = read_history(connection, symbol, before=of.session, limit=_PAST_PREDICTIONS)
+                closes = read_closes(connection, of.source, symbol)
+                gains = read_gains(connection, of.source, of.session, symbol)
+        except DatabaseUnavailableError:  # since a moment ago
+            return None
+        if len(snapshot.pasts) >= _PASTS_KEPT:
+            snapshot.pasts.clear()
+        snapshot.pasts[symbol] = Past(_judge_history(history), _draw_prices(closes), gains)
+    return snapshot.pasts.get(symbol)
 
 
 def find_near(asked: str, shares: Sequence[Prediction]) -> list[Prediction]:

@@ -10,13 +10,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
-from sqlalchemy import Engine
 
 from bist_pipeline.store import read
 from serving.answers.shares import History, PastPrediction, Prediction, Predictions, SymbolPrediction
 from serving.answers.trust import DriftState, Score, Texts
 from serving.board import Board, Page, Share, Sort, build_board, header_of
-from serving.database import EngineOfApp, reading, require_database
+from serving.database import Database, DatabaseOfApp
 from serving.delivery import SnapshotOfApp, board_of, deliver, describe_answers
 from serving.parameters import (
     MAX_LIMIT,
@@ -107,7 +106,7 @@ SymbolInPath = Annotated[
     **describe_answers(Predictions, _CSV, {404: "No such session, share or sector; `near` has similar ones"}),
 )
 def list_predictions(
-    request: Request, snapshot: SnapshotOfApp, engine: EngineOfApp, wanted: Annotated[Wanted, Query()]
+    request: Request, snapshot: SnapshotOfApp, database: DatabaseOfApp, wanted: Annotated[Wanted, Query()]
 ) -> Response:
     """Rank shares by their expected return over the next three months, best first.
 
@@ -116,7 +115,7 @@ def list_predictions(
     """
     board = board_of(snapshot)
     if wanted.session not in (None, board.publication.session):
-        board = _read_board(engine, wanted.session)
+        board = _read_board(database, wanted.session)
     page = _select(board, wanted)
     following = None
     if page.last is not None:
@@ -152,20 +151,20 @@ def show_prediction(request: Request, snapshot: SnapshotOfApp, symbol: SymbolInP
 @router.get(
     "/{symbol}/history",
     summary="What was published for one share, and what became of it",
-    dependencies=[Depends(refuse_repeats), Depends(require_database)],
+    dependencies=[Depends(refuse_repeats)],
     **describe_answers(History, _CSV_PAST, _UNKNOWN_SYMBOL),
 )
 def show_history(
     request: Request,
     snapshot: SnapshotOfApp,
-    engine: EngineOfApp,
+    database: DatabaseOfApp,
     symbol: SymbolInPath,
     wanted: Annotated[Paged, Query()],
 ) -> Response:
     """List what was published for one share, newest first, with its result once the horizon has passed."""
     board = board_of(snapshot)
     bare = normalize_symbol(symbol)
-    with reading(engine) as connection:
+    with database.reading() as connection:
         found = read.read_history(connection, bare, before=wanted.before, limit=wanted.limit + 1)
         if not found and not read.read_history(connection, bare, limit=1):
             raise _unknown_symbol(board, bare)
@@ -183,8 +182,8 @@ def show_history(
     )
 
 
-def _read_board(engine: Engine, session: dt.date | None) -> Board:
-    with reading(engine) as connection:
+def _read_board(database: Database, session: dt.date | None) -> Board:
+    with database.reading() as connection:
         batch = read.read_batch(connection, session=session)
         if batch is None:
             raise _not_published(read.read_published_sessions(connection), session)
@@ -224,12 +223,10 @@ def _encode_page(board: Board, page: Page, following: str | None) -> bytes:
 
 
 def _encode_share(snapshot: Snapshot, board: Board, share: Share) -> bytes:
-    horizon = board.publication.horizon_sessions
-    cards = (card for card in snapshot.scorecards if card.horizon_sessions == horizon)
     answer = SymbolPrediction(
         publication=board.head,
         prediction=Prediction.model_validate(share.facts),
-        scorecard=next((Score.model_validate(card) for card in cards if card.model == read.PUBLISHED), None),
+        scorecard=None if snapshot.card is None else Score.model_validate(snapshot.card),
         drift=None if snapshot.drift is None else describe_drift(snapshot.drift),
     )
     return answer.model_dump_json().encode()

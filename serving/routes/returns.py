@@ -10,9 +10,10 @@ from pydantic import BeforeValidator, Field
 
 from bist_pipeline.store import read
 from serving.answers.shares import PastReturn, TopReturns
-from serving.database import EngineOfApp, reading, require_database
+from serving.database import DatabaseOfApp
 from serving.delivery import SnapshotOfApp, board_of, deliver, describe_answers
 from serving.parameters import MAX_LIMIT, Parameters, refuse_repeats
+from serving.snapshot import GAIN_WINDOW
 from serving.tables import encode_table
 
 _PATH = "/api/v1/returns/top"
@@ -48,18 +49,20 @@ class Wanted(Parameters):
 @router.get(
     _PATH,
     summary="Who gained most",
-    dependencies=[Depends(refuse_repeats), Depends(require_database)],
+    dependencies=[Depends(refuse_repeats)],
     **describe_answers(TopReturns, _CSV, {}),
 )
 def list_top_returns(
-    request: Request, snapshot: SnapshotOfApp, engine: EngineOfApp, wanted: Annotated[Wanted, Query()]
+    request: Request, snapshot: SnapshotOfApp, database: DatabaseOfApp, wanted: Annotated[Wanted, Query()]
 ) -> Response:
     """List what shares returned over the sessions up to the newest publication, the largest gain first."""
     publication = board_of(snapshot).publication
-    with reading(engine) as connection:
-        found = read.read_past_returns(
-            connection, publication.source, publication.session, window=wanted.sessions
-        )
+    found = snapshot.gains
+    if wanted.sessions != GAIN_WINDOW:
+        with database.reading() as connection:
+            found = read.read_past_returns(
+                connection, publication.source, publication.session, window=wanted.sessions
+            )
     first = wanted.after or 0
     last = first + wanted.limit
     shown = [_describe(rank, past) for rank, past in enumerate(found[first:last], start=first + 1)]

@@ -23,11 +23,11 @@ from serving.answers.trust import (
     Scorecards,
     Texts,
 )
-from serving.database import EngineOfApp, reading, require_database
+from serving.database import DatabaseOfApp
 from serving.delivery import SnapshotOfApp, board_of, deliver, describe_answers
 from serving.parameters import Paged, refuse_parameters, refuse_repeats
 from serving.routes.predictions import describe_drift
-from serving.snapshot import Snapshot
+from serving.snapshot import DAYS, RUNS, Snapshot
 from serving.tables import encode_table
 
 router = APIRouter(prefix="/api/v1", tags=["trust"])
@@ -103,16 +103,18 @@ def show_champion(request: Request, snapshot: SnapshotOfApp) -> Response:
 @router.get(
     "/drift",
     summary="Whether the market is still the one the model knows",
-    dependencies=[Depends(refuse_repeats), Depends(require_database)],
+    dependencies=[Depends(refuse_repeats)],
     **describe_answers(Drift, _CSV_DRIFT, {}),
 )
 def show_drift(
-    request: Request, snapshot: SnapshotOfApp, engine: EngineOfApp, wanted: Annotated[Paged, Query()]
+    request: Request, snapshot: SnapshotOfApp, database: DatabaseOfApp, wanted: Annotated[Paged, Query()]
 ) -> Response:
     """Tell the newest verdict with all that was measured, and earlier ones; as CSV, the verdicts alone."""
     source = board_of(snapshot).publication.source
-    with reading(engine) as connection:
-        found = read.read_drift_runs(connection, source, before=wanted.before, limit=wanted.limit + 1)
+    found = snapshot.verdicts
+    if not wanted.is_within(DAYS):
+        with database.reading() as connection:
+            found = read.read_drift_runs(connection, source, before=wanted.before, limit=wanted.limit + 1)
     shown = [describe_drift(run) for run in found[: wanted.limit]]
     following = None
     if len(found) > wanted.limit:
@@ -130,16 +132,18 @@ def show_drift(
 @router.get(
     "/runs",
     summary="The runs behind the publications",
-    dependencies=[Depends(refuse_repeats), Depends(require_database)],
+    dependencies=[Depends(refuse_repeats)],
     **describe_answers(Runs, _CSV_RUNS, {}),
 )
 def list_runs(
-    request: Request, snapshot: SnapshotOfApp, engine: EngineOfApp, wanted: Annotated[Paged, Query()]
+    request: Request, snapshot: SnapshotOfApp, database: DatabaseOfApp, wanted: Annotated[Paged, Query()]
 ) -> Response:
     """List the run behind every publication of the current source, newest session first."""
     board_of(snapshot)
-    with reading(engine) as connection:
-        found = read.read_runs(connection, before=wanted.before, limit=wanted.limit + 1)
+    found = snapshot.runs
+    if not wanted.is_within(RUNS):
+        with database.reading() as connection:
+            found = read.read_runs(connection, before=wanted.before, limit=wanted.limit + 1)
     shown = [Run.model_validate(run) for run in found[: wanted.limit]]
     following = None
     if len(found) > wanted.limit:
@@ -160,12 +164,12 @@ def _describe_newest(snapshot: Snapshot) -> DriftVerdict | None:
         return None
     return DriftVerdict(
         **describe_drift(run).model_dump(),
-        checks=[_describe_check(check) for check in snapshot.drift_checks],
+        checks=[_describe_check(check) for check in snapshot.checks],
         reference_first=run.reference_first,
         reference_last=run.reference_last,
         model_version=run.model_version,
         checked_at=run.checked_at,
-        features=[FeatureDistance.model_validate(each) for each in snapshot.drift_features],
+        features=[FeatureDistance.model_validate(each) for each in snapshot.features],
     )
 
 

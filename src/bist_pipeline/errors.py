@@ -31,6 +31,7 @@
         ├── DatabaseBusyError         other writers hold what this one needs               retry
         ├── DatabaseFullError         no room is left for it                               retry
         ├── DatabaseRightsError       its user may not do what was asked                   fail
+        ├── UnreadableTextError       a stored text is not in both languages               fail
         └── SchemaRevisionError       the schema is older or newer than this code          fail
 
 The last column is what an orchestrator should do: `BistError.policy` carries it.
@@ -242,6 +243,10 @@ class DatabaseFullError(StoreError):
 
 class DatabaseRightsError(StoreError):
     """The user of the database URL may not do what was asked."""
+
+
+class UnreadableTextError(StoreError):
+    """A text that is stored in English and Turkish lacks one of them, or is something else."""
 
 
 class SchemaRevisionError(StoreError):

@@ -8,6 +8,7 @@ A batch of predictions is visible only through the row of `publications` that na
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -28,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 
+from bist_pipeline.errors import UnreadableTextError
 from bist_pipeline.wording import Wording
 
 # The Alembic revision this code reads and writes; `bist db upgrade` brings a database to it.
@@ -76,8 +78,24 @@ class BothLanguages(TypeDecorator[Wording]):
     def process_bind_param(self, value: Wording | None, dialect: Dialect) -> dict[str, str] | None:  # noqa: D102
         return None if value is None else value.as_json()
 
-    def process_result_value(self, value: dict[str, str] | None, dialect: Dialect) -> Wording | None:  # noqa: D102
-        return None if value is None else Wording(value["en"], value["tr"])
+    def process_result_value(self, value: Any, dialect: Dialect) -> Wording | None:  # noqa: D102
+        match value:
+            case {"en": str(english), "tr": str(turkish)}:
+                return Wording(english, turkish)
+        raise UnreadableTextError(
+            f"A text in the database is not the JSON object {{en, tr}}: {str(value)[:80]}.",
+            consequence="What it belongs to cannot be read.",
+            next_step="bist run (it writes the texts of its session again)",
+        )
+
+
+class OptionalBothLanguages(BothLanguages):
+    """The same, or nothing at all."""
+
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Wording | None:  # noqa: D102
+        return None if value is None else super().process_result_value(value, dialect)
 
 
 def _table(name: str, *items: Column | Index) -> Table:  # type: ignore[type-arg]
@@ -306,7 +324,7 @@ drift_features = _table(
     Column("source", _SOURCE, primary_key=True),
     Column("session", Date, primary_key=True),
     Column("feature", String(64), primary_key=True),
-    Column("label", BothLanguages, comment="what the feature is called"),
+    Column("label", OptionalBothLanguages, comment="what the feature is called"),
     Column("distance", Double, comment="KS distance between the newest window and the training window"),
     Column("typical", Double, comment="median distance of the same check on past sessions"),
     Column("record", Double, comment="largest distance of the same check on past sessions"),

@@ -77,6 +77,8 @@ class History:
 
 
 _NO_HISTORY = History()
+# The least that two times can differ by.
+_TICK = dt.timedelta(microseconds=1)
 
 
 def replace_rows(connection: Connection, table: Table, rows: Sequence[Row], **scope: Any) -> None:
@@ -115,7 +117,7 @@ def publish(engine: Engine, run: Run, batch: Sequence[Row], *, history: History 
     scope: dict[str, Any] = {"source": run.source, "session": run.session}
     ours = {"run_id": run.run_id, "session": run.session}
     with begin(engine) as connection:
-        newest = _lock(connection, run.source)
+        newest, last = _lock(connection, run.source)
         upsert_rows(connection, pipeline_runs, [asdict(run)])
         upsert_rows(connection, predictions, [{**row, **ours} for row in batch])
         _check_stored(connection, run, batch)
@@ -123,25 +125,27 @@ def publish(engine: Engine, run: Run, batch: Sequence[Row], *, history: History 
         if newest is None or newest <= run.session:
             series = [{**row, "session": run.session} for row in history.series]
             replace_rows(connection, price_series, series, source=run.source)
-        pointer = {**scope, "run_id": run.run_id, "published_at": run.finished_at}
-        upsert_rows(connection, publications, [pointer])
+        # Later than the source's last one, though this writer may have waited, or that one's clock be ahead.
+        after_all = run.finished_at if last is None else max(run.finished_at, last + _TICK)
+        upsert_rows(connection, publications, [{**scope, "run_id": run.run_id, "published_at": after_all}])
         # What the pointer has left goes last: until here it hung on the run that is replaced.
         replaced = and_(pipeline_runs.c.run_id != run.run_id, *_equal(pipeline_runs, scope))
         connection.execute(delete(pipeline_runs).where(replaced))
 
 
-def _lock(connection: Connection, source: str) -> dt.date | None:
-    """Return the newest published session of a source; other writers of the source wait from here on.
+def _lock(connection: Connection, source: str) -> tuple[dt.date | None, dt.datetime | None]:
+    """Return the newest published session of a source and when it published last; None where it never did.
+
+    Other writers of the source wait from here on.
 
     SQLite lets them wait at the first row written, and this one writes before it reads for that reason.
     """
     mine = publications.c.source == source
     if connection.dialect.name == "sqlite":
         connection.execute(update(publications).where(mine).values(source=source))
-    newest: dt.date | None = connection.scalar(
-        select(func.max(publications.c.session)).where(mine).with_for_update()
-    )
-    return newest
+    newest = select(func.max(publications.c.session), func.max(publications.c.published_at)).where(mine)
+    session, published_at = connection.execute(newest.with_for_update()).one()
+    return session, published_at
 
 
 def _check_stored(connection: Connection, run: Run, batch: Sequence[Row]) -> None:

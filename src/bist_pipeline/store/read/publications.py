@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from bist_pipeline.store.schema import publications
 
@@ -30,3 +30,9 @@ def current_source() -> ColumnElement[str]:
     """Select the source that published last, for use inside another statement."""
     newest = publications.alias("newest")
     return select(newest.c.source).order_by(newest.c.published_at.desc()).limit(1).scalar_subquery()
+
+
+def served_run() -> Select[tuple[str]]:
+    """Select the run behind the newest session of the current source."""
+    mine = select(publications.c.run_id).where(publications.c.source == current_source())
+    return mine.order_by(publications.c.session.desc()).limit(1)
