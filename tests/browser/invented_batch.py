@@ -138,7 +138,8 @@ def _symbols() -> list[str]:
 
 
 def _session(day: dt.date) -> Session:
-    closes = dt.datetime.combine(day, dt.time(15, 10), dt.UTC)
+    # At the very end of the day: the newest final session is yesterday's, whatever hour the tests run at.
+    closes = dt.datetime.combine(day, dt.time(23, 59), dt.UTC)
     return Session(day, opens_at=closes - dt.timedelta(hours=8), cutoff=closes, is_half_day=False)
 
 
