@@ -6,12 +6,15 @@ import math
 import time
 from collections.abc import Mapping
 
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bist_pipeline.config import ServingSettings
 from serving.keys import KeyRing
 from serving.metrics import Metrics
 from serving.negotiation import choose_language
+from serving.pages.errors import as_page, wants_page
 from serving.problems import ProblemError, render_problem
 
 # Counted where a client hung up before it had an answer; nobody is ever sent it.
@@ -36,6 +39,12 @@ _HEADERS = [
         "cross-origin-resource-policy": "same-origin",
     }.items()
 ]
+
+
+def _refuse(request: Request, problem: ProblemError) -> Response:
+    language = choose_language(request.headers.get("accept-language", ""))
+    answer = render_problem(problem, path=request.url.path, language=language)
+    return as_page(request, answer) if wants_page(request) else answer
 
 
 class Gate:
@@ -87,9 +96,7 @@ class Gate:
         try:
             self._admit(scope, headers)
         except ProblemError as problem:
-            language = choose_language(headers.get(b"accept-language", b"").decode("latin-1"))
-            answer = render_problem(problem, path=scope["path"], language=language)
-            await answer(scope, receive, send_guarded)
+            await _refuse(Request(scope), problem)(scope, receive, send_guarded)
         else:
             await self._app(scope, receive, send_guarded)
         finally:

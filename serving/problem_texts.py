@@ -1,4 +1,7 @@
-"""The words of every problem, in English and Turkish: title and detail, the facts of the case in braces."""
+"""The words of every problem, in English and Turkish: title, detail and, where something leads on, what does.
+
+The facts of the case are in braces.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Mapping
 
 from serving.negotiation import Language
 
-Texts = Mapping[str, Mapping[Language, tuple[str, str]]]
+Texts = Mapping[str, Mapping[Language, tuple[str, str] | tuple[str, str, str]]]
 
 PROBLEMS: Texts = {
     "unknown-symbol": {
@@ -33,41 +36,55 @@ PROBLEMS: Texts = {
         "tr": ("Geçersiz parametreler", "{what}"),
     },
     "nothing-published": {
-        "en": ("Nothing published", "No predictions have been published yet."),
-        "tr": ("Henüz yayın yok", "Henüz hiçbir tahmin yayımlanmadı."),
+        "en": ("Nothing published", "No predictions have been published yet.", "bist run"),
+        "tr": ("Henüz yayın yok", "Henüz hiçbir tahmin yayımlanmadı.", "bist run"),
     },
     "database-unavailable": {
         "en": (
             "Database unavailable",
             "The predictions database does not answer; it is tried again all the time.",
+            "If it lasts: bist doctor, and look whether the database runs",
         ),
-        "tr": ("Veritabanına ulaşılamıyor", "Tahmin veritabanı yanıt vermiyor; sürekli yeniden deneniyor."),
+        "tr": (
+            "Veritabanına ulaşılamıyor",
+            "Tahmin veritabanı yanıt vermiyor; sürekli yeniden deneniyor.",
+            "Sürerse: bist doctor; veritabanının çalıştığına da bakın",
+        ),
     },
     "schema-mismatch": {
         "en": (
             "Schema mismatch",
             "The predictions database does not have the schema that this server reads.",
+            "bist run (an empty database), bist db upgrade (an older schema), a newer server (a newer one)",
         ),
-        "tr": ("Şema uyuşmuyor", "Tahmin veritabanının şeması, bu sunucunun okuduğu şema değil."),
+        "tr": (
+            "Şema uyuşmuyor",
+            "Tahmin veritabanının şeması, bu sunucunun okuduğu şema değil.",
+            "bist run (boş veritabanında), bist db upgrade (eski şemada), daha yeni bir sunucu (yeni şemada)",
+        ),
     },
     "stale-publication": {
         "en": (
             "Stale publication",
             "The newest publication is of {published}; {age} session(s) closed since, up to {expected}.",
+            "bist run --session {expected}",
         ),
         "tr": (
             "Eskimiş yayın",
             "En yeni yayın {published} seansına ait; o günden {expected} tarihine kadar {age} seans kapandı.",
+            "bist run --session {expected}",
         ),
     },
     "freshness-unknown": {
         "en": (
             "Freshness unknown",
             "The newest publication is of {published}, but the stored trading calendar has ended.",
+            "bist run",
         ),
         "tr": (
             "Güncellik bilinmiyor",
             "En yeni yayın {published} seansına ait, ancak kayıtlı işlem takvimi sona erdi.",
+            "bist run",
         ),
     },
     "not-acceptable": {
@@ -102,27 +119,29 @@ PROBLEMS: Texts = {
         "tr": ("Adres çok uzun", "Yol ve sorgu birlikte en çok {limit} karakter olabilir."),
     },
     "not-found": {
-        "en": ("Not found", "There is nothing at this path."),
-        "tr": ("Bulunamadı", "Bu adreste bir şey yok."),
+        "en": ("Not found", "There is nothing at this path.", "/docs"),
+        "tr": ("Bulunamadı", "Bu adreste bir şey yok.", "/docs"),
     },
     "method-not-allowed": {
-        "en": ("Method not allowed", "Everything here is read with GET."),
-        "tr": ("Yönteme izin yok", "Buradaki her şey GET ile okunur."),
+        "en": ("Method not allowed", "Everything here is read with GET.", "/docs"),
+        "tr": ("Yönteme izin yok", "Buradaki her şey GET ile okunur.", "/docs"),
     },
     "refused": {
-        "en": ("Request refused", "{what}"),
-        "tr": ("İstek reddedildi", "{what}"),
+        "en": ("Request refused", "{what}", "/docs"),
+        "tr": ("İstek reddedildi", "{what}", "/docs"),
     },
     "unreadable-data": {
         "en": (
             "Unreadable data",
             "What is newest in the database cannot be read; this server's log says why. "
             "What was read before is still served.",
+            "bist run",
         ),
         "tr": (
             "Veriler okunamıyor",
             "Veritabanındaki en yeni veriler okunamıyor; nedeni bu sunucunun günlüğünde. "
             "Daha önce okunanlar gösterilmeye devam ediyor.",
+            "bist run",
         ),
     },
     "internal-error": {

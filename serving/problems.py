@@ -62,7 +62,11 @@ class Problem(BaseModel):
         examples=["No share 'THYA0' among the 471 ranked for 2024-06-28."],
     )
     instance: str = Field(description="The requested path.", examples=["/api/v1/predictions/THYA0"])
-    next: str | None = Field(None, description="What leads on: a command or a path.", examples=["bist run"])
+    next: str | None = Field(
+        None,
+        description="What leads on: a command, a path, or who has to do what, in the language of `title`.",
+        examples=["bist run"],
+    )
     near: list[str] | None = Field(
         None, description="Existing values near to the one asked for, nearest first.", examples=[["THYAO"]]
     )
@@ -92,7 +96,7 @@ class ProblemError(Exception):
     headers : mapping of str to str, optional
         Of the answer.
     **members
-        Those of `Problem` that apply: `next`, `near`, `errors`, `age_sessions`.
+        Those of `Problem` that apply: `near`, `errors`, `age_sessions`.
     """
 
     def __init__(
@@ -111,15 +115,15 @@ class ProblemError(Exception):
         self.headers = {"Cache-Control": "no-store", **(headers or {})}
         self.members = members
 
-    def words(self, language: Language) -> tuple[str, str]:
-        """Return title and detail."""
-        title, detail = PROBLEMS[self.kind][language]
-        return title, detail.format(**self.facts)
+    def words(self, language: Language) -> dict[str, str]:
+        """Return title, detail and, where something leads on, `next`."""
+        texts = (text.format(**self.facts) for text in PROBLEMS[self.kind][language])
+        return dict(zip(("title", "detail", "next"), texts, strict=False))
 
 
 def nothing_published() -> ProblemError:
     """Return the problem of a database that is in order but still empty."""
-    return ProblemError(503, "nothing-published", next="bist run")
+    return ProblemError(503, "nothing-published")
 
 
 def database_away() -> ProblemError:
@@ -155,13 +159,11 @@ def as_problem(error: Exception, language: Language) -> ProblemError:
 
 def render_problem(problem: ProblemError, *, path: str, language: Language) -> Response:
     """Return the answer that describes a problem at `path`."""
-    title, detail = problem.words(language)
     body = Problem(
         type=f"urn:problem-type:bist:{problem.kind}",
-        title=title,
         status=problem.status,
-        detail=detail,
         instance=quote(path)[:_LONGEST_INSTANCE],
+        **problem.words(language),
         **problem.members,
     ).model_dump_json(exclude_none=True)
     headers = {**problem.headers, "Content-Language": language, "Vary": "Accept-Language"}
@@ -179,15 +181,15 @@ def _from_store(error: StoreError) -> ProblemError:
         case DatabaseUnavailableError():
             return database_away()
         case SchemaRevisionError():
-            return ProblemError(503, "schema-mismatch", next=error.next_step)
+            return ProblemError(503, "schema-mismatch")
         case _:  # a batch that no answer can be made of, or a statement that the database refuses
-            return ProblemError(503, "unreadable-data", next=error.next_step or "bist doctor")
+            return ProblemError(503, "unreadable-data")
 
 
 def _from_framework(error: HTTPException) -> ProblemError:
     kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "refused")
     facts = {"what": str(error.detail)}
-    return ProblemError(error.status_code, kind, facts, headers=error.headers, next="/docs")
+    return ProblemError(error.status_code, kind, facts, headers=error.headers)
 
 
 def _from_parameters(error: RequestValidationError, language: Language) -> ProblemError:
@@ -211,4 +213,7 @@ def _name(location: tuple[int | str, ...]) -> str:
 def _describe_fault(found: Mapping[str, Any], language: Language) -> str:
     if language == "en":
         return str(found["msg"])
-    return PARAMETER_FAULTS.get(found["type"], OTHER_PARAMETER_FAULT).format(**found.get("ctx", {}))
+    facts = dict(found.get("ctx", {}))
+    if "expected" in facts:  # a list that pydantic has joined in English
+        facts["expected"] = facts["expected"].replace(" or ", " ya da ")
+    return PARAMETER_FAULTS.get(found["type"], OTHER_PARAMETER_FAULT).format(**facts)

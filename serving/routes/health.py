@@ -65,8 +65,7 @@ def _judge(freshness: Freshness) -> Ready:
         raise nothing_published()
     facts = {"published": published, "expected": freshness.expected, "age": age}
     if age is None:
-        raise ProblemError(503, "freshness-unknown", facts, next="bist run")
+        raise ProblemError(503, "freshness-unknown", facts)
     if age > 0:
-        next_step = f"bist run --session {freshness.expected}"
-        raise ProblemError(503, "stale-publication", facts, age_sessions=age, next=next_step)
+        raise ProblemError(503, "stale-publication", facts, age_sessions=age)
     return Ready(schema_revision=REVISION, published_session=published, age_sessions=age)

@@ -399,6 +399,13 @@ def test_no_name_of_a_share_is_a_formula_to_a_spreadsheet(api, database):
     assert api.get("/api/v1/predictions/ISCTR").json()["prediction"]["name"] == evil["ISCTR"]
 
 
+def test_choices_are_listed_in_the_language_of_the_problem(api):
+    answer = api.get("/api/v1/predictions?sort=nothing", headers={"Accept-Language": "tr"})
+    message = problem_of(answer, 422, "invalid-parameters")["errors"][0]["message"]
+    assert message.startswith("Şunlardan biri olmalı: 'rank', ")
+    assert (" ya da " in message, " or " in message) == (True, False)
+
+
 def test_a_very_long_symbol_is_refused_briefly(api):
     answer = api.get("/api/v1/predictions/" + "A" * 10_000)
     problem = problem_of(answer, 422, "invalid-parameters")

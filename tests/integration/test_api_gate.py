@@ -97,11 +97,37 @@ def test_problems_are_told_in_turkish_or_english(api, wanted, language, title):
 @pytest.mark.parametrize("kind", PROBLEMS)
 def test_both_languages_of_a_problem_tell_the_same_facts(kind):
     braces = [
-        {part.split("}")[0].split("!")[0] for part in detail.split("{")[1:]}
-        for _, detail in PROBLEMS[kind].values()
+        [{part.split("}")[0].split("!")[0] for part in text.split("{")[1:]} for text in texts]
+        for texts in PROBLEMS[kind].values()
     ]
     assert len(braces) == 2
     assert braces[0] == braces[1]
+
+
+def test_what_leads_on_is_told_in_the_language_of_the_problem(api):
+    found = {
+        language: problem_of(api.get(PATH, headers={"Accept-Language": language}), 503, "schema-mismatch")[
+            "next"
+        ]
+        for language in ("en", "tr")
+    }
+    assert "an older schema" in found["en"]
+    assert "eski şemada" in found["tr"]
+
+
+@pytest.mark.parametrize(
+    ("path", "host", "status", "title"),
+    [
+        ("/", "evil.example", 400, "Bu sunucunun adı bu değil"),
+        (f"/?q={'x' * MAX_ADDRESS_CHARACTERS}", "localhost", 414, "Adres çok uzun"),
+    ],
+)
+def test_who_is_refused_at_a_browser_sees_a_page(api, path, host, status, title):
+    person = {"Host": host, "Accept": "text/html,*/*;q=0.8", "Accept-Language": "tr"}
+    answer = api.get(path, headers=person)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert f"<h1>{title}</h1>" in answer.text
+    assert "x" * 100 not in answer.text
 
 
 @pytest.mark.parametrize("password", ["bist", "password", "change-me", ""])
