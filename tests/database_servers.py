@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -55,17 +57,19 @@ def run_mariadb(home: Path | None = None, *options: str, port: int | None = None
 
 
 @contextmanager
-def run_mysql() -> Iterator[str]:
+def run_mysql(home: Path | None = None, *options: str, port: int | None = None) -> Iterator[str]:
     """URL of a MySQL server without databases of ours; `scripts/get_mysql.sh` says where it comes from.
 
-    Where one runs already, as beside the job of a workflow, TEST_MYSQL_URL names it.
+    Where one runs already, as beside the job of a workflow, TEST_MYSQL_URL names it; with a `home`, there is
+    always one of its own, as `run_mariadb` has it.
     """
-    if given := os.environ.get("TEST_MYSQL_URL"):
+    if home is None and (given := os.environ.get("TEST_MYSQL_URL")):
+        _let_files_in(given)
         yield given
         return
     found = subprocess.run([ROOT / "scripts/get_mysql.sh"], capture_output=True, text=True, check=False)
     if found.returncode:
-        pytest.skip(found.stderr.strip().splitlines()[-1])
+        give_up(found.stderr.strip().splitlines()[-1])
     usr = Path(found.stdout.strip()) / "usr"
     libraries = usr / "lib/x86_64-linux-gnu"
     # It was built with a newer C library than this machine's: that one is started, and loads the server.
@@ -76,15 +80,35 @@ def run_mysql() -> Iterator[str]:
     ]
     command += [str(usr / "sbin/mysqld"), "--no-defaults", f"--basedir={usr}", "--mysqlx=OFF"]
     command += [f"--lc-messages-dir={usr}/share/mysql", f"--character-sets-dir={usr}/share/mysql/charsets"]
-    with _home(None, "mysql") as folder:
+    with _home(home, "mysql") as folder:
         account = pwd.getpwuid(os.geteuid()).pw_name
-        command += [f"--user={account}", f"--datadir={folder}/data", "--secure-file-priv=NULL"]
-        made = subprocess.run(
-            [*command, "--initialize-insecure"], capture_output=True, text=True, check=False
-        )
-        assert made.returncode == 0, made.stderr[-2000:]
-        with _run([*command, *_SMALL, "--skip-log-bin", "--local-infile=ON"], folder) as url:
+        command += [f"--user={account}", f"--datadir={folder}/data", "--secure-file-priv=NULL", *options]
+        if not (folder / "data").exists():
+            made = subprocess.run(
+                [*command, "--initialize-insecure"], capture_output=True, text=True, check=False
+            )
+            assert made.returncode == 0, made.stderr[-2000:]
+        with _run([*command, *_SMALL, "--skip-log-bin", "--local-infile=ON"], folder, port) as url:
             yield url
+
+
+def _let_files_in(server: str) -> None:
+    # Off by default in MySQL: the faster way of loading would never be tested.
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("SET GLOBAL local_infile = ON"))
+    engine.dispose()
+
+
+@contextmanager
+def frozen(home: Path) -> Iterator[None]:
+    """Let the server of this home hang: its connections stay open, and nobody answers."""
+    process = int((home / "pid").read_text())
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
 
 
 @contextmanager
@@ -99,7 +123,7 @@ def empty_database(server: str, *, name: str = "bist") -> Iterator[str]:
     engine.dispose()
 
 
-def give_up(reason: str) -> None:
+def give_up(reason: str) -> NoReturn:
     """Skip where people run tests; in CI a missing server is a failure."""
     if os.environ.get("CI"):
         pytest.fail(reason)
@@ -120,7 +144,12 @@ def _home(given: Path | None, name: str) -> Iterator[Path]:
 @contextmanager
 def _run(command: Sequence[str], folder: Path, port: int | None = None) -> Iterator[str]:
     port = port or free_port()
-    listen = [f"--socket={folder}/s", "--bind-address=127.0.0.1", f"--port={port}"]
+    listen = [
+        f"--socket={folder}/s",
+        "--bind-address=127.0.0.1",
+        f"--port={port}",
+        f"--pid-file={folder}/pid",
+    ]
     process = subprocess.Popen(
         [*command, *listen, f"--log-error={folder}/error.log"],
         stdout=subprocess.DEVNULL,
@@ -158,7 +187,7 @@ def small_disk(megabytes: int) -> Iterator[Path]:
     made = subprocess.run(mount, capture_output=True, text=True, check=False)
     if made.returncode:
         folder.rmdir()
-        pytest.skip(f"no small disk can be mounted: {made.stderr.strip()}")
+        give_up(f"no small disk can be mounted: {made.stderr.strip()}")
     try:
         yield folder
     finally:
