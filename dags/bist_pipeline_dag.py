@@ -38,9 +38,16 @@ FORM = {
         None,
         type=["null", "string"],
         enum=[None, "synthetic", "files", "yahoo", "snapshot"],
-        values_display={"null": "as configured", "synthetic": "synthetic: a made-up market"},
+        values_display={
+            "null": "as configured",
+            "synthetic": "synthetic: a made-up market",
+            "files": "files: a table of prices, or a folder of them",
+            "yahoo": "yahoo: Yahoo Finance, over the network",
+            "snapshot": "snapshot: all shares on one date",
+        },
         title="Source of the prices",
-        description="Leave empty for the one this installation is configured for (BIST_SOURCE).",
+        description="synthetic, files, yahoo or snapshot. Leave empty for the one this installation is "
+        "configured for (BIST_SOURCE).",
     ),
     "source_path": Param(
         None,

@@ -66,8 +66,8 @@ _API = ("BIST_API_URL", "http://127.0.0.1:8000")
 _MLFLOW = ("BIST_SERVING__MLFLOW_PAGE", "http://127.0.0.1:5000")
 _LINKS = {
     "score": PageLink("Predictions", *_API, "/"),
-    "drift": PageLink("Drift report", *_API, "/drift"),
-    "train": PageLink("MLflow", *_MLFLOW, "/#/models/{model_name}/versions/{model_version}"),
+    "drift": PageLink("Drift report", *_API, "/drift?session={session}"),
+    "train": PageLink("MLflow", *_MLFLOW, "/#/runs/{mlflow_run_id}"),
 }
 
 
@@ -117,7 +117,7 @@ class StageOperator(BaseOperator):
         )
         if isinstance(receipt, dict):
             record(context["outlet_events"], receipt)
-            self.details = receipt["details"]
+            self.details = {**receipt["details"], "session": receipt["session"]}
         return receipt
 
 

@@ -12,7 +12,8 @@ def session_of(dag_run: Any, params: Mapping[str, Any]) -> str:
 
     The form decides where it names a session, then the request to train that started the run, then the
     moment of the run: the last session whose prices were final by its logical date. A backfill and a cleared
-    task find the same session again.
+    task find the same session again. Beyond the known calendar it is the day itself, which every stage
+    refuses.
 
     Parameters
     ----------
@@ -28,6 +29,11 @@ def session_of(dag_run: Any, params: Mapping[str, Any]) -> str:
 
 
 def _last_closed(moment: dt.datetime) -> str:
-    from bist_pipeline.calendar import bist_calendar
+    from bist_pipeline.calendar import ISTANBUL, bist_calendar
+    from bist_pipeline.errors import SessionOutOfRangeError
 
-    return bist_calendar().last_closed(moment).isoformat()
+    try:
+        return bist_calendar().last_closed(moment).isoformat()
+    except SessionOutOfRangeError:
+        # The stage refuses it by its policy; an error in a template would be retried, and reach no alert.
+        return moment.astimezone(ISTANBUL).date().isoformat()

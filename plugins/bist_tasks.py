@@ -49,7 +49,7 @@ def run_stage(
         # Airflow itself puts the run's id on every line.
         bind_contextvars(session=session or "newest")
         settings = settings_of(params)
-        day = dt.date.fromisoformat(session) if session else None
+        day = _as_day(session) if session else None
         receipt = running.run_stage(name, settings, day, **options)
     if isinstance(receipt, list):  # a plan, not a result
         log.info("%d folds", len(receipt))
@@ -81,22 +81,36 @@ def settings_of(params: Mapping[str, Any]) -> Settings:
     return load_settings(**overrides)
 
 
+def _as_day(text: str) -> dt.date:
+    from bist_pipeline.errors import ConfigError
+
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(
+            f"The session {text!r} is no date of the form YYYY-MM-DD.",
+            next_step='trigger the DAG again with one such as {"session": "2024-06-28"}',
+        ) from None
+
+
 @contextmanager
 def errors_by_policy(remember: Callable[[str], None]) -> Iterator[None]:
     """Turn the policy of a `BistError` into what Airflow does with the task.
 
     `fail` ends it without retries, `skip` skips it and all that follows, `retry` leaves it to the task's
-    retries, as any error that is not ours. The text is logged, so that nobody digs it out of a stack trace,
-    and given to `remember`, for the alert.
+    retries, as any error that is not ours. Its text is logged, so that nobody digs it out of a stack trace.
+    The text of every error is given to `remember`, for the alert.
     """
     from bist_pipeline.errors import BistError, Policy
 
     try:
         yield
-    except BistError as error:
+    except Exception as error:
         text = f"{type(error).__name__}: {error}"
-        log.error(text)
         remember(text)
+        if not isinstance(error, BistError):
+            raise
+        log.error(text)
         if error.policy is Policy.FAIL:
             raise AirflowFailException(text) from None
         if error.policy is Policy.SKIP:

@@ -19,7 +19,9 @@ class SessionTimetable(Timetable):
 
     The logical date of a run is the moment at which it falls due: `margin` after the session's prices are
     final, which is later on an ordinary day than on a half day. Without catch-up only the newest run that
-    fell due is made up for; older sessions are a backfill, which a person starts.
+    fell due is made up for; older sessions are a backfill, which a person starts. On the day after the last
+    known session there is one more run, which fails with an alert: a schedule that just ended would go
+    unseen.
 
     Parameters
     ----------
@@ -78,4 +80,5 @@ def _due_times(every: int, margin: dt.timedelta) -> list[dt.datetime]:
     from bist_pipeline.calendar import bist_calendar
 
     calendar = bist_calendar()
-    return [calendar.cutoff(day) + margin for day in calendar.sessions[::every].tolist()]
+    due = [calendar.cutoff(day) + margin for day in calendar.sessions[::every].tolist()]
+    return [*due, calendar.cutoff(calendar.last) + margin + dt.timedelta(days=1)]

@@ -5,6 +5,7 @@
 unset "${!AIRFLOW_@}" PYTHONDONTWRITEBYTECODE
 PATH=$PWD/.venv/bin:$PATH
 AIRFLOW_HOME=$(realpath -m "${BIST_HOME:-var}")/airflow
+logs=${AIRFLOW_HOME%/*}/logs
 mkdir -p -m 700 "$AIRFLOW_HOME"
 
 # Places are repeated here because airflow.cfg remembers where the project lay when it was created.
@@ -12,7 +13,8 @@ mkdir -p -m 700 "$AIRFLOW_HOME"
 export PATH AIRFLOW_HOME \
     AIRFLOW__CORE__DAGS_FOLDER=$PWD/dags \
     AIRFLOW__CORE__PLUGINS_FOLDER=$PWD/plugins \
-    AIRFLOW__LOGGING__BASE_LOG_FOLDER=$AIRFLOW_HOME/logs \
+    AIRFLOW__LOGGING__BASE_LOG_FOLDER=$logs/tasks \
+    AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY=$logs/dag-processor \
     AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=sqlite:///$AIRFLOW_HOME/airflow.db?timeout=60 \
     AIRFLOW__CORE__LOAD_EXAMPLES=false \
     AIRFLOW__CORE__HOSTNAME_CALLABLE=socket.gethostname \

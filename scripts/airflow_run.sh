@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/airflow_env.sh
-log=$AIRFLOW_HOME/logs/bist_pipeline.log
-mkdir -p "${log%/*}"
+log=$logs/bist_pipeline.log
+mkdir -p "$logs"
 say() { echo "==> $*" >&2; }
 
 exec 9>"$AIRFLOW_HOME/lock"

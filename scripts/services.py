@@ -105,7 +105,7 @@ def scale() -> str:
             f"SCALE={asked} is unknown; known are local and celery.\nNext: make up SCALE=celery"
         )
     alive = running()
-    found = ("celery" if alive.intersection(STORES) else "local") if alive else ""
+    found = ("celery" if alive.intersection((*STORES, *celery.WORKERS)) else "local") if alive else ""
     if asked and found and asked != found:
         raise ServicesError(f"{HOME} is up already, with SCALE={found}.\nNext: make down")
     return found or asked or "local"
@@ -149,13 +149,13 @@ def up() -> None:
     stop(only=names.__contains__)
     _require_free(missing)
     LOGS.mkdir(parents=True, exist_ok=True)
-    password = _make_password()
+    _make_password()
     try:
         _start(missing, is_first=not alive)
     except BaseException:
         stop(only=names.__contains__)
         raise
-    say(f"Airflow      {AIRFLOW}   user admin, password {password}")
+    say(f"Airflow      {AIRFLOW}   user admin (its password: {PASSWORDS})")
     say(f"Predictions  {API}\nMLflow       {MLFLOW}")
     say(f"Logs         {LOGS}\nEnd it with  make down")
 
@@ -224,13 +224,12 @@ def _prepare(settings: Mapping[str, str]) -> None:
                     raise ServicesError(f"`{' '.join(map(str, step.args))}` failed.\nNext: read {log.name}")
 
 
-def _make_password() -> str:
-    """Return what to log in with; shown once, when it is new."""
-    if PASSWORDS.exists():
-        return f"as in {PASSWORDS}"
-    password = secrets.token_urlsafe(12)
-    write_private(PASSWORDS, json.dumps({"admin": password}))
-    return password
+def _make_password() -> None:
+    """Make what to log in with, unless it is there; shown at once, and never again."""
+    if not PASSWORDS.exists():
+        password = secrets.token_urlsafe(12)
+        write_private(PASSWORDS, json.dumps({"admin": password}))
+        say(f"Airflow's user admin has the password {password}")
 
 
 def main(word: str, *rest: str) -> None:

@@ -1,7 +1,7 @@
-"""Tell people that an episode of drift has begun: in the log, by e-mail, by webhook.
+"""Tell people what needs them: in the log, by e-mail, by webhook.
 
-An edge: it sends one message for each episode and knows nothing of why. Whoever calls it remembers what was
-sent, so that a channel that fails is tried again with the next run.
+An episode of drift has begun, a run has failed or is late, the known calendar ends. An edge: it sends one
+message and knows nothing of why. Whoever calls it knows what was sent, and what to do where a channel fails.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bist_pipeline.errors import NotASessionError, SessionOutOfRangeError
+from bist_pipeline.wording import Wording, say
 
 ISTANBUL = ZoneInfo("Europe/Istanbul")
 
@@ -123,19 +124,23 @@ class TradingCalendar:
         """Sessions from `start` to `end`; both must be sessions, negative if `end` comes first."""
         return self._position[self.require(end)] - self._position[self.require(start)]
 
-    def notice_of_end(self, session: dt.date) -> str:
-        """Say that the known calendar is about to end; empty while it is more than half a year away.
+    def notice_of_end(self, session: dt.date) -> Wording | None:
+        """Say that the known calendar is about to end; None while it is more than half a year away.
 
         >>> bist_calendar().notice_of_end(dt.date(2026, 11, 23))
-        ''
-        >>> bist_calendar().notice_of_end(dt.date(2027, 12, 30))
-        'the known trading calendar ends in 1 session, on 2027-12-31: no later run will be scheduled'
+        >>> print(bist_calendar().notice_of_end(dt.date(2027, 12, 30)))
+        the known trading calendar ends in 1 session, on 2027-12-31: no later run will be scheduled
         """
         left = self.count(session, self.last)
         if left > NOTICE_SESSIONS:
-            return ""
-        soon = f"{left} session{'' if left == 1 else 's'}, on {self.last}"
-        return f"the known trading calendar ends in {soon}: no later run will be scheduled"
+            return None
+        return say(
+            "the known trading calendar ends in {left} session{s}, on {last}: no later run will be scheduled",
+            "bilinen işlem takvimi {left} seans sonra, {last} günü bitiyor: sonrası için çalışma planlanmaz",
+            left=left,
+            s="" if left == 1 else "s",
+            last=self.last,
+        )
 
     def between(self, start: dt.date, end: dt.date) -> Days:
         """Sessions from `start` to `end`, both inclusive, as datetime64[D]."""
@@ -148,8 +153,21 @@ class TradingCalendar:
         return self.describe(session).cutoff
 
     def last_closed(self, now: dt.datetime) -> dt.date:
-        """Newest session whose prices are final at the aware time `now`."""
-        day = self.at_or_before(now.astimezone(ISTANBUL).date())
+        """Newest session whose prices are final at the aware time `now`.
+
+        Raises
+        ------
+        SessionOutOfRangeError
+            After the last known session, when nobody knows which day was the newest one.
+        """
+        today = now.astimezone(ISTANBUL).date()
+        if today > self.last:
+            raise SessionOutOfRangeError(
+                f"The known trading calendar ends on {self.last}: which session was the last before {today} "
+                "cannot be told.",
+                next_step="update exchange_calendars, and LAST in bist_pipeline/calendar.py",
+            )
+        day = self.at_or_before(today)
         return day if self.cutoff(day) <= now else self.offset(day, -1)
 
     def describe(self, session: dt.date) -> Session:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import func, select
 
+from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.errors import IncompleteSessionError
 from bist_pipeline.lake import open_lake
 from bist_pipeline.sources.synthetic import SyntheticSource
@@ -110,3 +111,22 @@ def test_a_security_without_a_name_is_refused_and_its_prices_are_not(settings, m
         written = connection.scalar(select(func.count()).select_from(securities))
     assert written == receipt.details["symbols"] - 1
     assert receipt.warnings[-1].endswith("refused: name_missing")
+
+
+@pytest.mark.parametrize(("left", "messages"), [(127, 0), (126, 1), (125, 0), (1, 1)])
+def test_people_are_told_months_before_the_known_calendar_ends_and_then_rarely(
+    settings, monkeypatch, left, messages
+):
+    from bist_pipeline.stages import ingest as stage
+
+    sent, calendar = [], bist_calendar()
+    monkeypatch.setattr(stage, "send", lambda alert, _: sent.append(alert) or ["webhook: gone"])
+    warnings = stage._tell_end_of_calendar(settings, calendar.offset(calendar.last, -left))
+
+    assert len(sent) == messages
+    assert bool(warnings) is (left <= 126)  # the log tells it at every session
+    if sent:
+        assert (sent[0].check, sent[0].urgency) == ("trading calendar", "this month")
+        assert "2027-12-31" in sent[0].cause
+        assert "Ne yapmalı" in sent[0].turkish
+        assert warnings[1] == "an alert about that by webhook: gone"

@@ -1,4 +1,6 @@
-"""The DAGs `bist_daily` and `bist_train`: which session a run is about, when it runs, what its assets say."""
+"""The DAGs `bist_daily` and `bist_train`: order and schedule of both, which session a run is about, what its
+assets say.
+"""
 
 from __future__ import annotations
 
@@ -75,6 +77,22 @@ def test_the_form_wins_then_the_request_then_the_moment(session_of):
     assert session_of(asked, {"session": "2024-05-31"}) == "2024-05-31"
     assert session_of(asked, {"session": None}) == "2024-07-01"
     assert session_of(without_date, {}) == "2024-07-05"
+
+
+def test_beyond_the_known_calendar_a_run_is_about_a_day_that_every_stage_refuses(session_of):
+    assert session_of(run_at("2028-01-01T15:40:00+00:00"), {}) == "2028-01-01"
+
+
+def test_a_request_of_drift_starts_a_training_as_the_quarter_does(dag_bag):
+    import bist_assets
+
+    schedule = dag_bag.dags["bist_train"].timetable
+    asked = [asset for _, asset in schedule.asset_condition.iter_assets()]
+
+    assert asked == [bist_assets.RETRAIN_REQUEST], (
+        "bist_train: schedule it by RETRAIN_REQUEST too, or nobody answers when drift asks for a new model."
+    )
+    assert bist_assets.RETRAIN_IF_ASKED in dag_bag.dags["bist_daily"].get_task("drift").outlets
 
 
 def test_training_waits_for_the_daily_run_and_for_every_fold(dag_bag):

@@ -77,6 +77,8 @@ def test_a_failed_run_is_one_alert_with_cause_urgency_and_runbook(alerts):
     assert "bist_daily, run scheduled__1, task check: DataQualityError: 2024-06-28 is blocked." in alert.text
     assert (alert.urgency, alert.check) == ("today", "bist_daily failed")
     assert "docs/en/operating.md" in alert.runbook
+    assert alert.turkish.startswith("bist_daily, çalışma scheduled__1, görev check: DataQualityError:")
+    assert "docs/tr/isletme.md" in alert.turkish
 
 
 def test_a_killed_task_is_told_too(alerts):
@@ -85,13 +87,15 @@ def test_a_killed_task_is_told_too(alerts):
     alerts.module.tell_failed({"dag": SimpleNamespace(dag_id="bist_daily"), "run_id": "x", "ti": task})
 
     assert "killed or ran out of time" in alerts.sent[0].cause
+    assert "öldürüldü ya da süresi doldu" in alerts.sent[0].turkish
 
 
-def test_the_runbook_that_alerts_name_is_in_the_guide(alerts):
-    guide = (ROOT / "docs/en/operating.md").read_text()
+@pytest.mark.parametrize(("language", "guide"), [(0, "docs/en/operating.md"), (1, "docs/tr/isletme.md")])
+def test_the_runbook_that_alerts_name_is_in_the_guide(alerts, language, guide):
+    text = (ROOT / guide).read_text()
 
-    for section in ("A failed run", "The batch is late"):
-        assert f"\n## {section}\n" in guide
+    for section in (alerts.module.FAILED_RUN, alerts.module.LATE_BATCH):
+        assert f"\n## {section[language]}\n" in text
 
 
 def test_a_batch_that_is_not_published_in_time_is_one_alert(alerts, database):
@@ -99,6 +103,7 @@ def test_a_batch_that_is_not_published_in_time_is_one_alert(alerts, database):
 
     (alert,) = alerts.sent
     assert "the ranks of 2024-07-01 are not published; the newest are of 2024-06-28" in alert.cause
+    assert "2024-07-01 seansının listesi yayında değil; en yenisinin seansı: 2024-06-28" in alert.turkish
     assert alert.urgency == "today"
 
 
@@ -118,13 +123,15 @@ def test_a_database_out_of_reach_is_told_as_such(alerts, monkeypatch):
     assert "cannot be told" in alerts.sent[0].cause
 
 
-def test_the_deadline_of_an_ordinary_day_is_20_00_in_istanbul(alerts, monkeypatch):
+@pytest.mark.parametrize(("day", "deadline_at"), [("2024-06-28", "20:00"), ("2024-04-09", "14:30")])
+def test_the_deadline_is_20_00_in_istanbul_and_14_30_on_half_days(alerts, monkeypatch, day, deadline_at):
     from bist_pipeline.calendar import bist_calendar
     from bist_timetable import SessionTimetable
 
     deadline = alerts.module.daily_deadline()
-    due = bist_calendar().cutoff(dt.date(2024, 6, 28)) + SessionTimetable().margin
+    due = bist_calendar().cutoff(dt.date.fromisoformat(day)) + SessionTimetable().margin
 
-    assert (due + deadline.interval).strftime("%H:%M") == "20:00"
+    assert (due + deadline.interval).strftime("%H:%M") == deadline_at
+    assert deadline_at in deadline.name
     monkeypatch.setenv("BIST_DEADLINES", "off")
     assert alerts.module.daily_deadline() is None

@@ -21,12 +21,15 @@ def dags(dag_bag):
 @pytest.fixture
 def tasks(dags):
     found = [task for dag in dags for task in dag.tasks]
-    assert found
+    assert found, "no DAG has a task: build them inside the function under @dag, and call that function."
     return found
 
 
 def test_every_dag_file_can_be_imported(dag_bag):
-    assert not dag_bag.import_errors
+    assert not dag_bag.import_errors, (
+        "correct these files: they cannot be imported, and their DAGs are gone from the list. Beside each is "
+        f"its traceback. {dag_bag.import_errors}"
+    )
 
 
 def test_every_dag_has_a_runbook(dags):
@@ -81,7 +84,10 @@ def test_a_failed_run_tells_somebody(dags):
 
 def test_every_task_says_what_it_does(tasks):
     for task in tasks:
-        assert task.doc_md, f"{task.task_id}: give the function a docstring; Airflow shows it beside the log."
+        assert task.doc_md, (
+            f"{task.task_id}: say what it does, in a line of `_ABOUT` in plugins/bist_operators.py; Airflow "
+            "shows it beside the log."
+        )
 
 
 def test_every_field_of_a_form_explains_itself(dags):
@@ -90,6 +96,17 @@ def test_every_field_of_a_form_explains_itself(dags):
             param = dag.params.get_param(name)
             assert param.schema.get("title"), f"{dag.dag_id}, param {name}: give it a title."
             assert param.description, f"{dag.dag_id}, param {name}: give it a description."
+            if param.schema.get("format") == "date":
+                assert "YYYY-MM-DD, from 2010-01-04 up to" in param.description, (
+                    f"{dag.dag_id}, param {name}: name form, first and last value in the description; the "
+                    "form checks none of them."
+                )
+            for value in filter(None, param.schema.get("enum", [])):
+                label = param.schema.get("values_display", {}).get(value, "")
+                assert label.startswith(f"{value}: "), (
+                    f"{dag.dag_id}, param {name}: say in `values_display` what {value!r} means, as "
+                    f"'{value}: …'; the form shows the bare word else."
+                )
 
 
 def test_parsing_loads_none_of_the_heavy_libraries(airflow_home):
@@ -104,7 +121,7 @@ def test_parsing_loads_none_of_the_heavy_libraries(airflow_home):
     )
     loaded = process.stdout.split("loaded:")[1].split()
 
-    assert "bist_tasks" in loaded
+    assert "bist_tasks" in loaded, "no DAG was parsed: the test sees nothing; correct its folders."
     heavy = sorted(HEAVY & set(loaded))
     assert not heavy, f"a DAG file or plugin imports {heavy}: move the import into the task that needs it."
 
@@ -112,7 +129,7 @@ def test_parsing_loads_none_of_the_heavy_libraries(airflow_home):
 def test_no_file_hides_a_package():
     # Airflow puts both folders on the import path, before the finder of an editable installation.
     names = [path.stem for folder in ("dags", "plugins") for path in (ROOT / folder).glob("*.py")]
-    assert names
+    assert names, "dags/ and plugins/ hold no file: correct ROOT in this test."
     code = f"from importlib.util import find_spec; print(*filter(find_spec, {names}))"
     process = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
 
@@ -123,7 +140,7 @@ def test_no_file_hides_a_package():
 def test_dags_do_not_think():
     nodes = [node for path in (ROOT / "dags").glob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
     functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
-    assert functions
+    assert functions, "dags/ holds no function: build each DAG in one, under @dag."
 
     for function in functions:
         decisions = (ast.If, ast.IfExp, ast.For, ast.While, ast.Try)

@@ -89,6 +89,16 @@ def test_nothing_is_due_beyond_the_dags_end_or_the_known_calendar(following):
     assert following(dt.datetime(2028, 6, 1, tzinfo=dt.UTC)) is None
 
 
+@pytest.mark.parametrize("every", [1, 63])
+def test_the_schedule_ends_with_a_run_that_fails_and_not_in_silence(airflow, following, every):
+    timetable = airflow.SessionTimetable(every=every)
+    last_known = CALENDAR.cutoff(CALENDAR.last) + timetable.margin
+    alarm = following(last_known, timetable).logical_date
+
+    assert not CALENDAR.first <= alarm.astimezone(ISTANBUL).date() <= CALENDAR.last
+    assert following(alarm, timetable) is None
+
+
 def test_without_catch_up_only_the_newest_run_that_fell_due_is_made_up_for(airflow):
     import pendulum
 

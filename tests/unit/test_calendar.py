@@ -72,5 +72,16 @@ def test_counting_past_the_end_is_an_error_and_not_a_guess():
 def test_the_end_of_the_known_calendar_is_announced_half_a_year_ahead():
     first_noticed = CALENDAR.offset(CALENDAR.last, -126)
 
-    assert "ends in 126 sessions" in CALENDAR.notice_of_end(first_noticed)
-    assert not CALENDAR.notice_of_end(CALENDAR.offset(first_noticed, -1))
+    notice = CALENDAR.notice_of_end(first_noticed)
+    assert "ends in 126 sessions" in notice.en
+    assert "126 seans sonra" in notice.tr
+    assert CALENDAR.notice_of_end(CALENDAR.offset(first_noticed, -1)) is None
+
+
+def test_which_session_was_the_last_is_not_guessed_beyond_the_known_calendar():
+    last_evening = dt.datetime(2027, 12, 31, 23, tzinfo=ISTANBUL)
+
+    assert CALENDAR.last_closed(last_evening) == dt.date(2027, 12, 31)
+    with pytest.raises(SessionOutOfRangeError, match="ends on 2027-12-31") as caught:
+        CALENDAR.last_closed(dt.datetime(2028, 3, 1, tzinfo=ISTANBUL))
+    assert "update exchange_calendars" in caught.value.next_step

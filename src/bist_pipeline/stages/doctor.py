@@ -105,7 +105,7 @@ def _calendar() -> str:
     calendar = bist_calendar()
     if notice := calendar.notice_of_end(newest_final(calendar)):
         raise SessionOutOfRangeError(
-            f"{notice[0].upper()}{notice[1:]}.",
+            f"{notice.en[0].upper()}{notice.en[1:]}.",
             consequence="",
             next_step="update exchange_calendars, and LAST in bist_pipeline/calendar.py",
         )

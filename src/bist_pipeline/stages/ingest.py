@@ -8,6 +8,7 @@ from functools import partial
 
 import pandas as pd
 
+from bist_pipeline.alerts import Alert, send
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
 from bist_pipeline.contracts import quarantine, security_contract
@@ -20,6 +21,10 @@ from bist_pipeline.receipt import Receipt
 from bist_pipeline.sources.base import open_source
 from bist_pipeline.stages.inputs import open_store, read_prices
 from bist_pipeline.store.write import write_securities, write_sessions
+from bist_pipeline.wording import say
+
+# People are told so many sessions before the known calendar ends; the log tells it at each.
+REMINDERS = (126, 63, 21, 5, 1)
 
 
 def ingest(settings: Settings, session: dt.date | None, *, only_missing: bool = False) -> Receipt:
@@ -68,7 +73,7 @@ def ingest(settings: Settings, session: dt.date | None, *, only_missing: bool = 
             "fundamentals": {rule.rule: rule.count for rule in facts},
         },
         warnings=(
-            *filter(None, [calendar.notice_of_end(until)]),
+            *_tell_end_of_calendar(settings, until),
             *fetch.notes,
             *(f"{count:,} rows quarantined: {rule}" for rule, count in rules.items()),
             *(f"security {row.symbol} refused: {row.rule}" for row in unnamed.itertuples()),
@@ -79,6 +84,30 @@ def ingest(settings: Settings, session: dt.date | None, *, only_missing: bool = 
             ),
         ),
     )
+
+
+def _tell_end_of_calendar(settings: Settings, session: dt.date) -> list[str]:
+    """Say that the known calendar is about to end: in the log, and on a few sessions to people."""
+    calendar = bist_calendar()
+    notice = calendar.notice_of_end(session)
+    if notice is None:
+        return []
+    if calendar.count(session, calendar.last) not in REMINDERS:
+        return [str(notice)]
+    steps = say(
+        "update {what}", "{what} güncellensin", what="exchange_calendars, bist_pipeline/calendar.py (LAST)"
+    )
+    alert = Alert(
+        source=settings.source,
+        check="trading calendar",
+        status="ENDS SOON",
+        urgency="this month",
+        since=str(session),
+        cause=notice.en,
+        runbook=steps.en,
+        turkish=f"{notice.tr}\n\nNe yapmalı: {steps.tr}",
+    )
+    return [str(notice), *(f"an alert about that by {failure}" for failure in send(alert, settings.alerts))]
 
 
 def _read_held(lake: Lake) -> pd.DataFrame | None:

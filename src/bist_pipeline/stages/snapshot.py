@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import pandas as pd
@@ -165,12 +166,12 @@ def plan_folds(settings: Settings, session: dt.date) -> list[dict[str, object]]:
     return []
 
 
-def train(settings: Settings, session: dt.date) -> Receipt:
+def train(settings: Settings, session: dt.date, *, folds: Sequence[object] = ()) -> Receipt:
     """Fit five folds twice, with and without the columns that hold the target's own three months.
 
     The model with them is registered and made champion: it answers what the snapshot can answer, and the
     figure without them says what that is worth for the future. The same shares and settings are the same
-    model: it is found in the registry, not fitted again.
+    model: it is found in the registry, not fitted again. `folds` is what `plan_folds` names: none.
 
     Raises
     ------
@@ -197,7 +198,12 @@ def train(settings: Settings, session: dt.date) -> Receipt:
         summary=f"{model.name} version {model.version}, {kind_of(settings.source)}: "
         f"{_say_r2(metrics)}{'' if is_new else '; same data and settings as before: kept'}",
         data_hash=model.data_hash,
-        details={"model_name": model.name, "model_version": model.version, **metrics},
+        details={
+            "model_name": model.name,
+            "model_version": model.version,
+            "mlflow_run_id": registry.find_run(model),
+            **metrics,
+        },
     )
 
 

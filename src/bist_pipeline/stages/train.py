@@ -64,7 +64,12 @@ def train(
     model = registry.find_by_fingerprint(fingerprint)
     if model is not None and model.promoted:
         kept = _receipt(
-            session, model, examples, status="kept", verdict="same data and settings as before: kept"
+            registry,
+            session,
+            model,
+            examples,
+            status="kept",
+            verdict="same data and settings as before: kept",
         )
         again = partial(_score_anew, settings, examples, model)
         return replace(kept, warnings=calibrate(settings, model, again))
@@ -92,7 +97,7 @@ def train(
     write_decision(store, _as_row(decision, settings, session, model, champion), figures=figures)
     verdict = "promoted" if decision.promoted else "not promoted"
     reasons = join(decision.reasons)
-    receipt = _receipt(session, model, examples, status=verdict, verdict=f"{verdict}. {reasons}")
+    receipt = _receipt(registry, session, model, examples, status=verdict, verdict=f"{verdict}. {reasons}")
     return replace(receipt, warnings=calibrate(settings, model, scores)) if decision.promoted else receipt
 
 
@@ -187,7 +192,13 @@ def _as_row(
 
 
 def _receipt(
-    session: dt.date, model: ModelVersion, examples: Examples, *, status: str, verdict: str
+    registry: Registry,
+    session: dt.date,
+    model: ModelVersion,
+    examples: Examples,
+    *,
+    status: str,
+    verdict: str,
 ) -> Receipt:
     return Receipt(
         stage="train",
@@ -200,6 +211,7 @@ def _receipt(
             "status": status,
             "model_name": model.name,
             "model_version": model.version,
+            "mlflow_run_id": registry.find_run(model),
             "rank_ic": model.rank_ic,
             "nw_t": model.nw_t,
         },

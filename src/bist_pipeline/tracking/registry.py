@@ -202,8 +202,12 @@ class Registry:
     def read_metrics(self, model: ModelVersion) -> dict[str, float]:
         """Read the metrics of the run that made a registered version."""
         with connect(self._url) as client:
-            stored = client.get_model_version(self.name, model.version)
-            return dict(client.get_run(str(stored.run_id)).data.metrics)
+            return dict(client.get_run(self._run_of(client, model)).data.metrics)
+
+    def find_run(self, model: ModelVersion) -> str:
+        """Return the id of the run that made a registered version: where MLflow shows its figures."""
+        with connect(self._url) as client:
+            return self._run_of(client, model)
 
     def record_backtest(
         self,
@@ -236,6 +240,9 @@ class Registry:
                 mlflow.log_params(dict(params))
                 mlflow.log_metrics(dict(metrics))
                 _log_files(files)
+
+    def _run_of(self, client: mlflow.MlflowClient, model: ModelVersion) -> str:
+        return str(client.get_model_version(self.name, model.version).run_id)
 
     def _experiment(self, client: mlflow.MlflowClient, name: str) -> str:
         experiment = client.get_experiment_by_name(name)
