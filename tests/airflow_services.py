@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ class Services:
     environment: dict[str, str]
     home: Path
     airflow: str
+    mlflow: str
     api: str
     password: str
     rest: httpx.Client
@@ -107,9 +110,9 @@ def run_services(home: Path, engine: Engine, **settings: str) -> Iterator[Servic
     outside = {name: value for name, value in os.environ.items() if not name.startswith("BIST_")}
     ports = {"AIRFLOW_PORT": airflow, "MLFLOW_PORT": mlflow, "API_PORT": api}
     environment = {**outside, **settings, **ports, "BIST_HOME": str(home)}
-    address = f"http://127.0.0.1:{airflow}"
-    with httpx.Client(base_url=address, timeout=120) as rest:
-        services = Services(environment, home, address, f"http://127.0.0.1:{api}", "", rest, engine)
+    addresses = [f"http://127.0.0.1:{port}" for port in (airflow, mlflow, api)]
+    with httpx.Client(base_url=addresses[0], timeout=120) as rest:
+        services = Services(environment, home, *addresses, "", rest, engine)
         try:
             (services.password,) = re.findall(r"password (\S+)", services.make("up"))
             login = {"username": "admin", "password": services.password}
@@ -138,6 +141,38 @@ def wait_for(look: Callable[[], Any], what: str) -> Any:
         assert time.monotonic() < deadline, f"{what}: nothing after {PATIENCE_S} s"
         time.sleep(0.3)
     return found
+
+
+class Webhook:
+    """Where alerts arrive, as in a chat service."""
+
+    def __init__(self) -> None:
+        self.alerts: list[dict[str, str]] = []
+        alerts = self.alerts
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                alerts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+
+    def __enter__(self) -> Webhook:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def about(self, run: str) -> list[dict[str, str]]:
+        """What was told of a run."""
+        return [alert for alert in self.alerts if f"run {run}" in alert["cause"]]
 
 
 class Gate:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.small_snapshot import small_snapshot, write_raw
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).parents[2]
 TINY = {

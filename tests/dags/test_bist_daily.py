@@ -87,7 +87,7 @@ def test_a_request_of_drift_starts_a_training_as_the_quarter_does(dag_bag):
     import bist_assets
 
     schedule = dag_bag.dags["bist_train"].timetable
-    asked = [asset for _, asset in schedule.asset_condition.iter_assets()]
+    asked = schedule.asset_condition.objects
 
     assert asked == [bist_assets.RETRAIN_REQUEST], (
         "bist_train: schedule it by RETRAIN_REQUEST too, or nobody answers when drift asks for a new model."

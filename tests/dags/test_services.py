@@ -1,22 +1,28 @@
 """Airflow, MLflow and the API as `make up` starts them, used as people do, and hurt as machines do.
 
-Each test leaves whole batches in the database: none is half, none is there twice.
+Each test leaves whole batches in the database: none is half, none is there twice. The tests follow each other
+like the days of an operator: the first run, a bad day, a replay, a training that drift asked for.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
+import re
+import subprocess
+from collections import Counter
 from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import create_engine, make_url
 
-from tests.airflow_services import Gate, Services, run_services, wait_for
+from bist_pipeline.calendar import bist_calendar
+from tests.airflow_services import Gate, Services, Webhook, run_services, wait_for
 from tests.dags.test_airflow_run import TINY
-from tests.database_servers import empty_database
+from tests.database_servers import ROOT, empty_database
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -25,6 +31,14 @@ HOLIDAY, FUTURE = "2024-06-17", "2031-06-27"
 BACKFILLED = ["2024-06-28", "2024-07-01", "2024-07-02", "2024-07-03", "2024-07-04"]
 # 60 invented shares, of which a few are not listed yet.
 WHOLE = 55
+# What Airflow answers without login, and why that is no harm.
+OPEN = {
+    "/api/v2/monitor/health": "says whether each component lives, for those who watch it",
+    "/api/v2/version": "the version of Airflow",
+    "/api/v2/auth/login": "leads to the login",
+    "/api/v2/auth/logout": "leads to the login",
+    "/auth/token": "logs in",
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +58,19 @@ def gate(database: str) -> Iterator[Gate]:
 
 
 @pytest.fixture(scope="module")
-def services(tmp_path_factory: pytest.TempPathFactory, database: str, gate: Gate) -> Iterator[Services]:
+def webhook() -> Iterator[Webhook]:
+    with Webhook() as webhook:
+        yield webhook
+
+
+@pytest.fixture(scope="module")
+def services(
+    tmp_path_factory: pytest.TempPathFactory, database: str, gate: Gate, webhook: Webhook
+) -> Iterator[Services]:
     home, engine = tmp_path_factory.mktemp("services"), create_engine(database)
     through_gate = make_url(database).set(port=gate.port).render_as_string(hide_password=False)
-    with run_services(home, engine, **TINY, BIST_DATABASE_URL=through_gate) as services:
+    settings = {**TINY, "BIST_DATABASE_URL": through_gate, "BIST_ALERTS__WEBHOOK_URL": webhook.url}
+    with run_services(home, engine, **settings) as services:
         yield services
     engine.dispose()
 
@@ -86,8 +109,15 @@ def only_whole_batches(services: Services, *sessions: str) -> bool:
 
 
 def test_nothing_of_airflow_can_be_read_without_login(services):
-    for path in ("dags", "dags/bist_pipeline", "assets", "config", "plugins", "variables"):
-        assert httpx.get(f"{services.airflow}/api/v2/{path}").status_code == 401, path
+    paths = [
+        path for path, does in services.rest.get("/openapi.json").json()["paths"].items() if "get" in does
+    ]
+    assert len(paths) > 100
+    for path in sorted(set(paths) - set(OPEN)):
+        answer = httpx.get(services.airflow + re.sub(r"{[^}]*}", "1", path))
+        assert answer.status_code == 401, (
+            f"{path} answers {answer.status_code} without login: {answer.text[:200]}"
+        )
     password_file = services.home / "airflow/simple_auth_manager_passwords.json.generated"
     assert password_file.stat().st_mode & 0o777 == 0o600
     assert json.loads(password_file.read_text()) == {"admin": services.password}
@@ -96,12 +126,29 @@ def test_nothing_of_airflow_can_be_read_without_login(services):
 def test_a_run_from_the_form_succeeds_and_leads_to_the_predictions(services, page, first_run):
     assert only_whole_batches(services, FIRST)
 
+    page.goto(f"{services.airflow}/dags/bist_pipeline/runs/{first_run}")
+    expect(page.get_by_text("Success", exact=True).first).to_be_visible()
     page.goto(f"{services.airflow}/dags/bist_pipeline/runs/{first_run}/tasks/score/details")
-    link = page.get_by_role("link", name="Predictions").last
+    # Beside the one of the navigation, which leads to the same page inside Airflow.
+    link = page.locator(f"a[href='{services.api}/']", has_text="Predictions")
     link.wait_for()
-    assert link.get_attribute("href") == f"{services.api}/"
     page.goto(link.get_attribute("href"))
     assert "27 June 2024" in page.inner_text("main")
+
+
+def test_the_links_of_a_task_lead_to_what_this_very_task_made(services, page, first_run):
+    instances = f"dags/bist_pipeline/dagRuns/{first_run}/taskInstances"
+    train, drift = (
+        services.ask("GET", f"{instances}/{task}/links")["extra_links"] for task in ("train", "drift")
+    )
+    made = services.ask("GET", f"{instances}/train/xcomEntries/return_value")["value"]["details"]
+
+    assert train == {"MLflow": f"{services.mlflow}/#/runs/{made['mlflow_run_id']}"}
+    page.goto(train["MLflow"])
+    expect(page.get_by_text("rank_ic", exact=True).first).to_be_visible()
+    assert drift == {"Drift report": f"{services.api}/drift?session={FIRST}"}
+    page.goto(drift["Drift report"])
+    assert "27 June 2024" in page.inner_text("h2#now")
 
 
 def test_the_pages_are_part_of_airflows_navigation(services, page, first_run):
@@ -111,25 +158,38 @@ def test_the_pages_are_part_of_airflows_navigation(services, page, first_run):
     framed.wait_for()
 
 
-def test_a_day_without_trading_is_skipped_and_other_wrong_wishes_fail_in_words(services, first_run):
-    wishes = {
-        "NotASessionError": {"session": HOLIDAY},
-        "SessionOutOfRangeError": {"session": FUTURE},
-        "SourceNotFoundError": {"source": "files", "source_path": "/nowhere/prices.parquet"},
-    }
-    runs = {error: services.trigger("bist_pipeline", **wish) for error, wish in wishes.items()}
+def test_a_day_without_trading_is_skipped_and_other_wrong_wishes_fail_in_words(services, webhook, first_run):
+    wishes = [
+        ("NotASessionError", {"session": HOLIDAY}),
+        ("SessionOutOfRangeError", {"session": FUTURE}),
+        ("SessionOutOfRangeError", {"session": str(bist_calendar().last)}),
+        ("SourceNotFoundError", {"source": "files", "source_path": "/nowhere/prices.parquet"}),
+    ]
+    runs = {services.trigger("bist_pipeline", **wish): error for error, wish in wishes}
     unknown = {"logical_date": None, "conf": {"source": "bloomberg"}}
     refused = services.rest.post("/api/v2/dags/bist_pipeline/dagRuns", json=unknown)
 
-    ends = {error: services.end_of("bist_pipeline", run) for error, run in runs.items()}
-    first_tasks = {error: services.states("bist_pipeline", run)["ingest"] for error, run in runs.items()}
     assert refused.status_code == 400
-    assert ends["SessionOutOfRangeError"] == ends["SourceNotFoundError"] == "failed"
-    assert list(first_tasks.values()) == ["skipped", "failed", "failed"]
-    for error, run in runs.items():
+    assert [services.end_of("bist_pipeline", run) for run in runs] == [
+        "success",
+        "failed",
+        "failed",
+        "failed",
+    ]
+    holiday, *failed = runs
+    assert set(services.states("bist_pipeline", holiday).values()) == {"skipped"}
+    assert [services.states("bist_pipeline", run)["ingest"] for run in failed] == ["failed"] * 3
+    for run, error in runs.items():
         path = f"/api/v2/dags/bist_pipeline/dagRuns/{run}/taskInstances/ingest/logs/1"
         assert error in services.rest.get(path, headers={"Accept": "application/json"}).text
     assert only_whole_batches(services, FIRST)
+    for run in failed:
+        told = wait_for(lambda run=run: webhook.about(run), f"the alert of {run}")[0]
+        assert (told["check"], told["urgency"]) == ("bist_pipeline failed", "at leisure")
+        assert f"task ingest: {runs[run]}: " in told["cause"]
+        assert "Next: " in told["cause"]
+        assert told["runbook"] == "docs/en/operating.md, section 'A failed run'"
+    assert not webhook.about(holiday)
 
 
 def test_two_triggers_at_once_while_mlflow_and_then_the_database_are_away_end_in_one_batch(
@@ -147,6 +207,11 @@ def test_two_triggers_at_once_while_mlflow_and_then_the_database_are_away_end_in
     services.until("bist_pipeline", second, "score", "running")
     gate.shut()
     services.until("bist_pipeline", second, "score", "up_for_retry")
+    # Away for so long that the first retry, half a minute later, fails too.
+    wait_for(
+        lambda: services.until("bist_pipeline", second, "score", "up_for_retry")["try_number"] == 2,
+        "a second try that failed",
+    )
     assert only_whole_batches(services, FIRST)
     assert httpx.get(f"{services.api}/api/v1/predictions?limit=1").json()["predictions"]  # as it was
     gate.open()
@@ -154,7 +219,9 @@ def test_two_triggers_at_once_while_mlflow_and_then_the_database_are_away_end_in
     assert only_whole_batches(services, FIRST)
 
 
-def test_a_backfill_with_a_killed_task_and_a_killed_scheduler_publishes_every_session(services, first_run):
+def test_a_backfill_with_a_killed_task_and_a_killed_scheduler_publishes_every_session(
+    services, webhook, first_run
+):
     whole_days = {
         "from_date": f"{BACKFILLED[0]}T00:00:00+03:00",
         "to_date": f"{BACKFILLED[-1]}T23:00:00+03:00",
@@ -171,6 +238,15 @@ def test_a_backfill_with_a_killed_task_and_a_killed_scheduler_publishes_every_se
     os.kill(running["pid"], 9)
     services.until("bist_daily", running["dag_run_id"], "score", "up_for_retry")
     assert services.published() == before
+    # The newest session came by its schedule: if it is 80 minutes old, it was late from the start.
+    newest = services.ask("GET", f"dags/bist_daily/dagRuns/{running['dag_run_id']}")
+    assert newest["run_type"] == "scheduled"
+    overdue = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(newest["logical_date"])
+    if overdue > dt.timedelta(minutes=80):
+        late = wait_for(lambda: webhook.about(running["dag_run_id"]), "the alert of a late batch")[0]
+        assert (late["check"], late["urgency"]) == ("batch not published in time", "today")
+        assert f"the newest are of {FIRST}." in late["cause"]
+        assert late["runbook"] == "docs/en/operating.md, section 'The batch is late'"
     clear = {"dag_run_id": running["dag_run_id"], "task_ids": ["score"], "include_downstream": True}
     clear |= {"dry_run": False, "only_failed": False}
     services.ask("POST", "dags/bist_daily/clearTaskInstances", clear)
@@ -188,3 +264,41 @@ def test_a_backfill_with_a_killed_task_and_a_killed_scheduler_publishes_every_se
     newest = max(services.published())
     assert only_whole_batches(services, FIRST, *BACKFILLED, newest)
     assert newest > BACKFILLED[-1]
+
+
+def test_a_training_that_drift_asks_for_starts_by_itself(services, webhook, first_run):
+    services.ask("PATCH", "dags/bist_train", {"is_paused": False})
+    # Switched on, it makes up for the training of the quarter, which this is not about.
+    runs = "dags/bist_train/dagRuns"
+    (quarter,) = wait_for(lambda: services.ask("GET", f"{runs}?run_type=scheduled")["dag_runs"], "a training")
+    services.ask("PATCH", f"{runs}/{quarter['dag_run_id']}", {"state": "success"})
+
+    wish = [ROOT / ".venv/bin/bist", "drift", "retrain", FIRST, "--reason", "a new regime"]
+    subprocess.run(wish, env=services.environment, check=True, capture_output=True)
+    clear = {"dag_run_id": first_run, "task_ids": ["drift"], "dry_run": False, "only_failed": False}
+    services.ask("POST", "dags/bist_pipeline/clearTaskInstances", clear)
+
+    asked = f"{runs}?run_type=asset_triggered"
+    (training,) = wait_for(lambda: services.ask("GET", asked)["dag_runs"], "a training that was asked for")
+    run = training["dag_run_id"]
+    assert services.end_of("bist_train", run) == "success"
+    (event,) = services.ask("GET", f"{runs}/{run}/upstreamAssetEvents")["asset_events"]
+    assert (event["name"], event["extra"]["reason"]) == ("bist_retrain_request", "a new regime")
+    features = services.ask("GET", f"{runs}/{run}/taskInstances/features/xcomEntries/return_value")["value"]
+    assert features["session"] == FIRST
+
+
+def test_a_training_of_a_day_without_trading_is_skipped(services):
+    run = services.trigger("bist_train", session=HOLIDAY)
+
+    assert services.end_of("bist_train", run) == "success"
+    assert set(services.states("bist_train", run).values()) == {"skipped"}
+
+
+def test_every_run_that_failed_was_told_once_and_no_other(services, webhook):
+    runs = services.ask("GET", "dags/~/dagRuns?state=failed&limit=100")["dag_runs"]
+    failed = Counter(run["dag_run_id"] for run in runs)
+    assert failed
+
+    told = [alert for alert in webhook.alerts if alert["check"].endswith(" failed")]
+    assert Counter(alert["cause"].split(", ")[1].removeprefix("run ") for alert in told) == failed
