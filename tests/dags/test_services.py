@@ -37,7 +37,6 @@ OPEN = {
     "/api/v2/version": "the version of Airflow",
     "/api/v2/auth/login": "leads to the login",
     "/api/v2/auth/logout": "leads to the login",
-    "/auth/token": "logs in",
 }
 
 
@@ -109,15 +108,12 @@ def only_whole_batches(services: Services, *sessions: str) -> bool:
 
 
 def test_nothing_of_airflow_can_be_read_without_login(services):
-    paths = [
-        path for path, does in services.rest.get("/openapi.json").json()["paths"].items() if "get" in does
-    ]
-    assert len(paths) > 100
-    for path in sorted(set(paths) - set(OPEN)):
-        answer = httpx.get(services.airflow + re.sub(r"{[^}]*}", "1", path))
-        assert answer.status_code == 401, (
-            f"{path} answers {answer.status_code} without login: {answer.text[:200]}"
-        )
+    paths = services.rest.get("/openapi.json").json()["paths"]
+    readable = [path for path, methods in paths.items() if "get" in methods]
+    assert len(readable) > 50
+    with httpx.Client(base_url=services.airflow, timeout=120) as stranger:
+        refused = {path for path in readable if stranger.get(re.sub("{.*?}", "1", path)).status_code == 401}
+    assert set(readable) - refused == set(OPEN), "close these, or say in OPEN why they do no harm"
     password_file = services.home / "airflow/simple_auth_manager_passwords.json.generated"
     assert password_file.stat().st_mode & 0o777 == 0o600
     assert json.loads(password_file.read_text()) == {"admin": services.password}
