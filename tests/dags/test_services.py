@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 from sqlalchemy import create_engine, make_url
 
 from bist_pipeline.calendar import bist_calendar
@@ -79,7 +79,7 @@ def page(chromium: Browser, services: Services) -> Iterator[Page]:
     """Someone who has logged in."""
     with chromium.new_context(viewport={"width": 1400, "height": 1000}) as context:
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(180_000)
         page.goto(services.airflow)
         page.fill("input[name=username]", "admin")
         page.fill("input[name=password]", services.password)
@@ -96,6 +96,7 @@ def first_run(services: Services, page: Page) -> str:
     page.fill("#element_session", FIRST)
     page.get_by_role("dialog").get_by_role("button", name="Trigger").last.click()
     page.wait_for_url("**/runs/**")
+    page.goto("about:blank")  # a page that refreshes itself would take the time of the tasks
     run: str = services.ask("GET", "dags/bist_pipeline/dagRuns")["dag_runs"][0]["dag_run_id"]
     assert services.end_of("bist_pipeline", run) == "success", services.states("bist_pipeline", run)
     return run
@@ -123,7 +124,7 @@ def test_a_run_from_the_form_succeeds_and_leads_to_the_predictions(services, pag
     assert only_whole_batches(services, FIRST)
 
     page.goto(f"{services.airflow}/dags/bist_pipeline/runs/{first_run}")
-    expect(page.get_by_text("Success", exact=True).first).to_be_visible()
+    page.get_by_text("Success", exact=True).first.wait_for()
     page.goto(f"{services.airflow}/dags/bist_pipeline/runs/{first_run}/tasks/score/details")
     # Beside the one of the navigation, which leads to the same page inside Airflow.
     link = page.locator(f"a[href='{services.api}/']", has_text="Predictions")
@@ -141,7 +142,7 @@ def test_the_links_of_a_task_lead_to_what_this_very_task_made(services, page, fi
 
     assert train == {"MLflow": f"{services.mlflow}/#/runs/{made['mlflow_run_id']}"}
     page.goto(train["MLflow"])
-    expect(page.get_by_text("rank_ic", exact=True).first).to_be_visible()
+    page.get_by_text("rank_ic", exact=True).first.wait_for()
     assert drift == {"Drift report": f"{services.api}/drift?session={FIRST}"}
     page.goto(drift["Drift report"])
     assert "27 June 2024" in page.inner_text("h2#now")
