@@ -9,6 +9,7 @@ and FOLDER/summary.md for the documentation.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import shutil
 import socket
@@ -169,8 +170,8 @@ def kills(system: System, summary: Summary) -> None:
 
 
 def backup(system: System, summary: Summary) -> None:
-    """Back up, lose everything, restore into an empty system, and find it as it was."""
-    compose = " ".join(system.compose)
+    """Back up, lose everything, restore, and find it as it was; then once more, where nothing else runs."""
+    compose = " ".join(word for word in system.compose if word != "--profile=celery")
     target = system.work / "backup"
     shutil.rmtree(target, ignore_errors=True)
     before, version_before, rows = published(system), champion(system), predictions(system)
@@ -179,13 +180,29 @@ def backup(system: System, summary: Summary) -> None:
     summary.step(
         "every container and every volume removed, an empty system started", lambda: start_anew(system)
     )
-    script = str(ROOT / "scripts/restore.sh")
-    summary.step("restore", lambda: system.do([script, str(target), "--yes"], COMPOSE=compose))
-    summary.step("every health check holds", lambda: system.wait_healthy(LONG_RUNNING))
-    expect(published(system) == before, "the restored publication differs")
-    expect(champion(system) == version_before, "the restored champion differs")
-    expect(predictions(system) == rows, "rows are missing after the restore")
+    restore = [str(ROOT / "scripts/restore.sh"), str(target), "--yes"]
+
+    def restored() -> None:
+        system.do(restore, COMPOSE=compose)
+        system.wait_healthy(LONG_RUNNING)
+        expect(published(system) == before, "the restored publication differs")
+        expect(champion(system) == version_before, "the restored champion differs")
+        expect(predictions(system) == rows, "rows are missing after the restore")
+
+    summary.step("restore", restored)
     summary.step("the DAG works on what was restored", lambda: run_dag(system))
+    summary.step("a newer release that does not start: all but MySQL down", lambda: break_down(system))
+    summary.step("restore, as deploy.sh does it to come back", restored)
+    summary.step("smoke test", lambda: smoke(system))
+
+
+def break_down(system: System) -> None:
+    """As after a release that has migrated and then failed: this one's `init` and API refuse the tables."""
+    claim(system, "9999")
+    refusal(system, [*system.compose, "run", "--rm", "init"])
+    system.do(
+        ["podman", "stop", "--time=10", *(f"bist_{name}_1" for name in LONG_RUNNING if name != "mysql")]
+    )
 
 
 def start_anew(system: System) -> None:
@@ -288,12 +305,22 @@ def celery(system: System, summary: Summary) -> None:
     summary.step("Redis and a worker started, Airflow moved to them", lambda: system.do(up))
     summary.step("every health check holds", lambda: system.wait_healthy([*LONG_RUNNING, *OF_CELERY]))
     summary.step("the DAG, by the worker", lambda: run_dag(system))
+    summary.step("the worker's log tells what the tasks did", lambda: check_log_of_tasks(system))
     tasks = "select count(*) from airflow.celery_taskmeta where status = 'SUCCESS'"
     expect(int(system.query(tasks)) >= 7, "the tasks were not done by the worker")
     expect(predictions(system) == rows, "a rerun of a session changed the number of rows")
     for name in OF_CELERY:
         summary.step(f"{name} comes back after kill -9", partial(system.kill, name))
     summary.step("the DAG once more, after the kills", lambda: run_dag(system))
+
+
+def check_log_of_tasks(system: System) -> str:
+    """`docker compose logs | grep` finds a session's story, by whichever executor it was done."""
+    said = system.run(["podman", "logs", "bist_airflow-worker_1"], both=True)
+    lines = [line for line in said.splitlines() if f'"session": "{published(system)["session"]}"' in line]
+    stages = {stage for line in lines if (stage := json.loads(line).get("stage"))}
+    expect({"ingest", "score", "drift"} <= stages, f"the worker's log tells of the stages {sorted(stages)}")
+    return f"{len(lines)} lines, {len(stages)} stages"
 
 
 # In this order; those that the others stand on cannot be left out.
@@ -303,7 +330,7 @@ PARTS: list[tuple[str, Part, str]] = [
     ("pipeline", pipeline, "The DAG inside: model in MLflow, predictions in MySQL, served by the API"),
     ("monitoring", monitoring, "Profile `monitoring`: Prometheus reads the API and judges the rules"),
     ("kills", kills, "Eight containers killed one by one, then a second run: nothing lost"),
-    ("backup", backup, "Backup, everything removed, restore, a third run"),
+    ("backup", backup, "Backup, everything removed, restore, a third run; restore where nothing starts"),
     ("bad-input", bad_input, "Another schema, a port in use: refused, no damage"),
     ("celery", celery, "Profile `celery`: the same DAG by a worker, killed too"),
 ]

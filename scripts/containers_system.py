@@ -132,8 +132,8 @@ class System:
         with (self.folder / ".env").open("a") as file:
             file.write(f"{name}={value}\n")
 
-    def run(self, command: list[str], **environment: str) -> str:
-        """Run a command, with what it says in the log."""
+    def run(self, command: list[str], *, both: bool = False, **environment: str) -> str:
+        """Run a command, with what it says in the log; return its standard output, or `both` outputs."""
         done = subprocess.run(
             command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
         )
@@ -143,7 +143,7 @@ class System:
             raise ContainersError(
                 f"`{' '.join(command)}` failed: {(done.stdout + done.stderr).strip()[-1500:]}"
             )
-        return done.stdout
+        return done.stdout + done.stderr if both else done.stdout
 
     def do(self, command: list[str], **environment: str) -> None:
         """Run a command for what it does, not for what it says."""

@@ -5,6 +5,8 @@
 # BASE_IMAGE  base of all three; default in the Dockerfiles
 # CA_BUNDLE   certificates that the build shall trust besides, behind a proxy (buildah only)
 # REGISTRY    for tag and push: host and owner, as in git.example.org/team; push needs scripts/registry_login.sh
+# RELEASE     tag of the release that the images are of, as in v0.1.0; in a workflow, the tag that it runs for. Without
+#             one, images are named by their commit only, so that no later commit takes the place of a release
 set -euo pipefail
 cd "$(dirname "$0")/.."
 images=(pipeline mlflow serving)
@@ -13,6 +15,11 @@ version=$(sed -n 's/^version = //p' setup.cfg)
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 fail() { echo "error: $*" >&2; exit 1; }
 need() { command -v "$1" >/dev/null || fail "$1 is not installed, and $2 needs it."; }
+
+release=${RELEASE:-}
+if [ "${GITHUB_REF_TYPE:-}" = tag ]; then release=${GITHUB_REF_NAME:-}; fi
+[ -z "$release" ] || [ "$release" = "v$version" ] ||
+    fail "the tag $release is not of version $version, which setup.cfg names. Next: correct one of them, and tag again"
 
 build_one() {
     local arguments=(--build-arg "VERSION=$version" --build-arg "REVISION=$revision")
@@ -34,8 +41,7 @@ look_inside() { # IMAGE PROGRAM WORDS...
     "$runner" run --rm --network none --entrypoint "$program" "$image" "$@"
 }
 trivy() {
-    docker run --rm -v /var/run/docker.sock:/var/run/docker.sock -v "$PWD/var/images:/out" \
-        "${TRIVY_IMAGE:-aquasec/trivy:0.67.2}" image --quiet "$@"
+    docker run --rm -v /var/run/docker.sock:/var/run/docker.sock "${TRIVY_IMAGE:-aquasec/trivy:0.67.2}" image --quiet "$@"
 }
 
 case ${1:-} in
@@ -45,7 +51,6 @@ case ${1:-} in
         ;;
     scan) # fails on what is critical and has a fix; needs trivy's image and its database of holes
         need docker "images.sh scan"
-        mkdir -p var/images
         for image in "${images[@]}"; do
             trivy --severity CRITICAL --ignore-unfixed --exit-code 1 "bist-$image:$version"
         done
@@ -64,7 +69,7 @@ case ${1:-} in
         . scripts/registry.sh
         [ "$revision" != unknown ] || fail "this is not a git checkout, so images have no commit to be named after."
         for image in "${images[@]}"; do
-            for tag in "$version" "$revision"; do
+            for tag in "$revision" ${release:+"$version"}; do
                 if [ "$1" = tag ]; then
                     docker tag "bist-$image:$version" "$REGISTRY/bist-$image:$tag"
                 else

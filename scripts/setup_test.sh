@@ -11,6 +11,9 @@ scripts/get_mysql.sh >/dev/null || echo "note: the tests that need MySQL will be
 missing=()
 need() { local package=$1; shift; "$@" >/dev/null 2>&1 || missing+=("$package"); }
 have() { PATH=$PATH:/usr/sbin command -v "$1"; }
+# A slim Debian has Python without these two.
+need "$(basename "$(readlink -f "$python")")-venv" "$python" -c 'import ensurepip, venv'
+need libgomp1 "$python" -c 'import ctypes; ctypes.CDLL("libgomp.so.1")'
 need gcc have gcc
 need pkg-config have pkg-config
 need libmariadb-dev have mariadb_config

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 # What a runner brings itself; any other action would have to be executed.
-KNOWN_ACTIONS = ("actions/checkout@", "actions/upload-artifact@")
+KNOWN_ACTIONS = ("actions/checkout@",)
 EXPRESSION = re.compile(r"\$\{\{\s*(\w+)\.(\w+)\s*\}\}")
 
 
@@ -29,10 +29,12 @@ class Step:
 def run_workflow(
     path: Path, folder: Path, *, environment: Mapping[str, str], secrets: Mapping[str, str]
 ) -> list[Step]:
-    """Execute a workflow's steps in `folder`; a job ends with its first failure."""
+    """Execute a workflow's steps in `folder`; a job ends with its first failure, as does what needs it."""
     workflow = yaml.safe_load(path.read_text())
-    done = []
+    done: list[Step] = []
     for name, job in workflow["jobs"].items():
+        if job.get("needs") in {step.job for step in done if step.status}:
+            continue
         for step in job["steps"]:
             if "uses" in step:
                 assert step["uses"].startswith(KNOWN_ACTIONS), f"the driver does not know {step['uses']}"

@@ -1,6 +1,7 @@
 """What the compose file and the Dockerfiles promise, checked without building or starting anything."""
 
 import configparser
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from bist_pipeline.config import AlertSettings, Settings
+
 ROOT = Path(__file__).parents[2]
 COMPOSE_TEXT = (ROOT / "docker-compose.yaml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE_TEXT)["services"]
@@ -17,6 +20,8 @@ DOCKERFILES = sorted((ROOT / "docker").glob("*.Dockerfile"))
 
 REFERENCE = re.compile(r"\$\{(\w+)(.*?)\}")
 SECRET = re.compile(r"PASSWORD|SECRET|KEY")
+# Settings that the pages tell people to give to the pipeline.
+PASSED = re.compile(r"\b((?:BIST_(?:SOURCE|LAKE|FUNDAMENTALS|DEADLINES)|AWS)(?:_[A-Z]+)*)\b(?!_)")
 
 
 def required_variables() -> set[str]:
@@ -36,7 +41,8 @@ def test_no_secret_has_a_default_or_is_written_down():
     assert [name for name in optional if SECRET.search(name)] == ["API_KEYS"]
     for service in SERVICES.values():
         for variable, value in service.get("environment", {}).items():
-            if SECRET.search(variable) and not variable.endswith("_FILE"):
+            # Without a value it is taken from .env as it is.
+            if SECRET.search(variable) and not variable.endswith("_FILE") and value is not None:
                 assert value.startswith("${"), f"{variable} is written down"
 
 
@@ -92,6 +98,13 @@ def test_images_are_pinned_and_ours_carry_the_version_of_the_package():
         assert re.search(r":v?\d", image), f"{image} is not pinned"
         if image.startswith("bist-"):
             assert image.endswith(f":{setup['metadata']['version']}")
+    for service in SERVICES.values():
+        built = service.get("build", {}).get("args")
+        assert (
+            not built
+            or {"VERSION": setup["metadata"]["version"], "REVISION": "${REVISION:-unknown}"}.items()
+            <= built.items()
+        )
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.stem)
@@ -218,6 +231,33 @@ def test_dockers_own_compose_accepts_the_file_and_asks_for_secrets(tmp_path: Pat
     assert "is missing a value: run make secrets" in refused.stderr
     (tmp_path / ".env").write_text("".join(f"{name}=x\n" for name in required_variables()))
     assert set(config("--services").stdout.split()) == set(SERVICES)
+
+    # Settings of the pipeline that .env may name reach it; those that it does not name are not there at all.
+    with (tmp_path / ".env").open("a") as file:
+        file.write(
+            'BIST_LAKE_URL=s3://bucket/lake\nBIST_ALERTS__MAIL_TO=["a@example.org"]\nBIST_DEADLINES=\n'
+        )
+    for name in ("airflow-scheduler", "airflow-dag-processor", "airflow-worker"):
+        environment = json.loads(config("--format=json").stdout)["services"][name]["environment"]
+        assert environment["BIST_LAKE_URL"] == "s3://bucket/lake"
+        assert environment["BIST_ALERTS__MAIL_TO"] == '["a@example.org"]'
+        assert environment["BIST_SOURCE_PATH"] is None
+
+
+def test_every_setting_of_alerts_and_places_is_passed_on():
+    passed = SERVICES["airflow-scheduler"]["environment"]
+    alerts = {f"BIST_ALERTS__{name.upper()}" for name in AlertSettings.model_fields}
+    assert {name for name in passed if name.startswith("BIST_ALERTS__")} == alerts
+    named = {name for page in (ROOT / "docs").rglob("*.md") for name in PASSED.findall(page.read_text())}
+    assert len(named) >= 4
+    assert named <= set(passed)
+
+
+@pytest.mark.parametrize("name", ["BIST_SOURCE_PATH", "BIST_LAKE_URL", "BIST_ALERTS__SMTP_PORT"])
+def test_an_empty_setting_is_as_if_it_were_not_there(name: str, monkeypatch: pytest.MonkeyPatch):
+    unset = Settings()
+    monkeypatch.setenv(name, "")
+    assert Settings() == unset
 
 
 ALERTS = yaml.safe_load((ROOT / "docker/alerts.yml").read_text())["groups"][0]["rules"]
