@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import sqlite3
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -168,6 +169,26 @@ def test_a_champion_without_a_fitting_calibration_scores_but_is_never_ok(bist, d
     assert answer["status"] == "ERROR"
     assert set(errors) == {"break", "features", "scores"}
     assert all(words in message and "bist train" in message for message in errors.values())
+
+
+def test_without_alibi_detect_ranks_are_published_and_its_checks_say_that_they_could_not_judge(
+    bist, monkeypatch
+):
+    before = bist.published()
+    for module in [name for name in sys.modules if name.partition(".")[0] == "alibi_detect"]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "alibi_detect", None)
+
+    train, score = bist("train", *DAY), bist("score", *DAY)
+    checks = said(bist("drift", *DAY, "--json"))["checks"]
+
+    assert (train.exit_code, score.exit_code) == (0, 0), train.output + score.output
+    assert [row["symbol"] for row in bist.published()] == [row["symbol"] for row in before]
+    failed = {check["check"] for check in checks if "alibi_detect is not installed" in check["message"]}
+    assert failed == {"break", "features", "scores"}
+    assert all(check["status"] == "ERROR" for check in checks if check["check"] in failed)
+    judged = {check["check"]: check["status"] for check in checks}
+    assert (judged["data_quality"], judged["missing_values"]) == ("OK", "OK")
 
 
 def test_training_again_builds_the_calibration_that_is_missing(bist):

@@ -142,7 +142,10 @@ def _open_cvm(reference: NDArray[np.float64], thresholds: NDArray[np.float64]) -
 
 
 def _load(detector: str) -> Any:
-    """Import a detector when it is needed: alibi-detect brings transformers along, seconds of start-up."""
+    """Import a detector when it is needed: alibi-detect brings transformers along, seconds of start-up.
+
+    Its licence is a reason to remove it: the checks that need it then say so, and nothing else stops.
+    """
     # transformers logs an advice to install PyTorch or TensorFlow, which nothing here uses.
     adviser = logging.getLogger("transformers")
     was_disabled, adviser.disabled = adviser.disabled, True
@@ -150,6 +153,12 @@ def _load(detector: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import alibi_detect.cd
+    except ModuleNotFoundError as error:
+        raise DriftInputError(
+            f"The package {error.name} is not installed, and this check takes its figures from alibi-detect.",
+            consequence=NO_VERDICT,
+            next_step="pip install alibi-detect==0.13.0; what works without it: README.md, section Licence",
+        ) from error
     finally:
         adviser.disabled = was_disabled
     return getattr(alibi_detect.cd, detector)

@@ -32,7 +32,7 @@ from bist_pipeline.drift.break_record import (
 from bist_pipeline.drift.data_quality import MAX_ABOVE_RECORD, MIN_RECORD_SESSIONS
 from bist_pipeline.drift.status import NO_VERDICT, Check, Status, worst
 from bist_pipeline.drift.summary import MIN_SHARES
-from bist_pipeline.drift.wording import NO_ACTION, call_feature, call_features
+from bist_pipeline.drift.wording import NO_ACTION, call_feature, call_features, tell_failure
 from bist_pipeline.errors import DriftInputError
 from bist_pipeline.wording import Wording, join, say, say_number, say_percent
 
@@ -126,7 +126,8 @@ def check_break(
     BreakReport
         `break` is AMBER beyond 1.5 times a record of distance (or by 1 below one of order), RED beyond 3, and
         RED where the good session lies more than `REACH` back; `missing_values` BLOCKs where a feature lacks
-        more than its record plus 5 points; both are ERROR where there are too few shares to judge.
+        more than its record plus 5 points; both are ERROR with too few shares to judge, `break` also
+        where alibi-detect is not installed.
 
     Raises
     ------
@@ -151,7 +152,11 @@ def check_break(
         return BreakReport((_insufficient(record), missing), ())
     if apart > REACH:
         return BreakReport((_out_of_reach(apart), missing), ())
-    measures, lacking = _measure_today(record, before, now, apart)
+    try:
+        measures, lacking = _measure_today(record, before, now, apart)
+    except DriftInputError as error:  # missing values are judged all the same
+        failed = Check("break", Status.ERROR, None, None, None, _ACTIONS[Status.ERROR], tell_failure(error))
+        return BreakReport((failed, missing), ())
     check = _mention_unknown(_conclude(record, measures, lacking, apart), record, apart)
     return BreakReport((check, missing), tuple(measures))
 

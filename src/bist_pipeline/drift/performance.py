@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from bist_pipeline.drift.adapter import CVM_RUN_TIME, CVM_WINDOWS, cvm_statistics
 from bist_pipeline.drift.status import Check, Status
-from bist_pipeline.drift.wording import NO_ACTION
+from bist_pipeline.drift.wording import NO_ACTION, tell_failure
+from bist_pipeline.errors import DriftInputError
 from bist_pipeline.wording import Wording, join, say, say_number
 
 # Daily ICs that a stream is compared with; the thresholds hold for this number.
@@ -113,7 +114,8 @@ def check_performance(
     -------
     three Checks
         `performance_change`: AMBER where alibi-detect's online detector sees other daily ICs than before, and
-        their mean is lower. `performance_daily`: RED where the mean of the last 126 is negative.
+        their mean is lower; ERROR where it is not installed or cannot judge them. `performance_daily`: RED
+        where the mean of the last 126 is negative.
         `performance_quarter`: RED where the mean of the last 252 is, and states how many independent quarters
         that is.
     """
@@ -147,7 +149,10 @@ def _check_change(reference: NDArray[np.float64], stream: NDArray[np.float64]) -
         )
     reference = reference[-REFERENCE_ICS:]
     thresholds = cvm_thresholds()
-    statistics = np.nanmax(cvm_statistics(reference, stream, thresholds=thresholds)[-1])
+    try:
+        statistics = np.nanmax(cvm_statistics(reference, stream, thresholds=thresholds)[-1])
+    except DriftInputError as error:
+        return Check(name, Status.ERROR, None, None, None, NO_ACTION, tell_failure(error))
     threshold = float(thresholds[min(len(stream), len(thresholds)) - 1])
     recent = float(stream[-max(CVM_WINDOWS) :].mean())
     has_fallen = recent < reference.mean()
