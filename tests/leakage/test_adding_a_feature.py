@@ -12,16 +12,12 @@ import pytest
 from bist_pipeline.features import long_horizon, registry, risk
 from bist_pipeline.features.feature import Feature
 from bist_pipeline.features.registry import REGISTRY, compute_features
-from tests.conftest import ROOT
+from tests.guides import blocks
 from tests.leakage.test_features_causal import cut, leaks, shuffle_future
 from tests.small_market import cleaned_market, small_prices
 from tests.unit import test_features
 
 GUIDES = ["docs/en/adding-a-feature.md", "docs/tr/ozellik-ekleme.md"]
-
-
-def blocks(guide: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (ROOT / guide).read_text(), flags=re.DOTALL)
 
 
 def inside(module: ModuleType, **names: object) -> dict[str, object]:
