@@ -66,7 +66,7 @@ _API = ("BIST_API_URL", "http://127.0.0.1:8000")
 _MLFLOW = ("BIST_SERVING__MLFLOW_PAGE", "http://127.0.0.1:5000")
 _LINKS = {
     "score": PageLink("Predictions", *_API, "/"),
-    "drift": PageLink("Drift report", *_API, "/drift?session={session}"),
+    "drift": PageLink("Drift report", *_API, "/drift/reports/{session}"),
     "train": PageLink("MLflow", *_MLFLOW, "/#/runs/{mlflow_run_id}"),
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -169,11 +168,6 @@ def test_drift_and_model_say_what_is_known(visit):
     assert page.locator(".heat tbody tr").count() == 3
     assert page.locator(".heat tr:has-text('mom_21') svg rect").count() == 26
     assert page.locator(".heat tr:has-text('mom_21') svg rect").last.get_attribute("class") == "shade4"
-
-    day = NEWEST - dt.timedelta(days=12)
-    page = reader.open(f"/drift?session={day}")
-    assert str(day.day) in page.inner_text("h2#now").split()
-    assert page.locator(".timeline rect").last.get_attribute("class") == "amber"
 
     page = reader.open("/model")
     assert reader.reads("Not worse than the champion")

@@ -143,7 +143,7 @@ def test_the_links_of_a_task_lead_to_what_this_very_task_made(services, page, fi
     assert train == {"MLflow": f"{services.mlflow}/#/runs/{made['mlflow_run_id']}"}
     page.goto(train["MLflow"])
     page.get_by_text("rank_ic", exact=True).first.wait_for()
-    assert drift == {"Drift report": f"{services.api}/drift?session={FIRST}"}
+    assert drift == {"Drift report": f"{services.api}/drift/reports/{FIRST}"}
     page.goto(drift["Drift report"])
     assert "27 June 2024" in page.inner_text("h2#now")
 

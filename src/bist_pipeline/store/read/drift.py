@@ -55,17 +55,10 @@ class DriftFeature:
 
 
 def read_drift_runs(
-    connection: Connection,
-    source: str,
-    *,
-    until: dt.date | None = None,
-    before: dt.date | None = None,
-    limit: int,
+    connection: Connection, source: str, *, before: dt.date | None = None, limit: int
 ) -> list[DriftRun]:
-    """Read the verdicts of a source, newest session first, `until` included, `before` excluded."""
+    """Read the verdicts of a source, newest session first, `before` excluded."""
     found = select(*(drift_runs.c[field.name] for field in fields(DriftRun))).filter_by(source=source)
-    if until is not None:
-        found = found.where(drift_runs.c.session <= until)
     if before is not None:
         found = found.where(drift_runs.c.session < before)
     newest_first = found.order_by(drift_runs.c.session.desc()).limit(limit)
