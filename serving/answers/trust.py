@@ -17,8 +17,8 @@ class Answer(BaseModel):
 class Texts(Answer):
     """One text in both languages; as CSV, the English one alone."""
 
-    en: str = Field(description="In English.", examples=["Over the last 12 months the ranks had skill."])
-    tr: str = Field(description="In Turkish.", examples=["Son 12 ayda sıralamanın öngörü gücü vardı."])
+    en: str = Field(description="In English.", examples=["Over the results so far, the ranks had skill."])
+    tr: str = Field(description="In Turkish.", examples=["Şimdiye kadarki sonuçlarda sıralama isabetliydi."])
 
 
 _SAID = {

@@ -19,6 +19,14 @@
   all("svg").filter((svg) => !svg.parentElement.closest("svg")).forEach((svg) => svg.ariaHidden === "true" || svg.getAttribute("aria-labelledby") || found.push("a drawing neither named nor hidden"));
   const ids = all("[id]").map((part) => part.id);
   ids.filter((id, i) => ids.indexOf(id) !== i).forEach((id) => found.push(`id ${id} twice`));
+  // Whoever moves by keyboard must see where they are; what only shows then does show.
+  all("a[href], button, input, select, summary, [tabindex='0']").filter(isShown).forEach((part) => {
+    part.focus();
+    const { width, height } = part.getBoundingClientRect();
+    const isClipped = getComputedStyle(part).clipPath !== "none" || width < 8 || height < 8;
+    if (isClipped) found.push(`focus goes unseen to ${part.outerHTML.slice(0, 80)}`);
+    part.blur();
+  });
   all("[style]").forEach(() => found.push("an inline style"));
 
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });

@@ -38,12 +38,16 @@ def _serve(app: FastAPI) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Addresses of the site by the state of its database; `gone` cannot reach one, `bare` has no tables."""
+    """Addresses of the site by the state of its database.
+
+    `gone` cannot reach one, `bare` has no tables, and `lost` has been without one since it was first read.
+    """
     home = tmp_path_factory.mktemp("sites")
     filled = {
         "fresh": {},
         "stale": {"newest": invented_batch.STALE, "source": "synthetic"},
         "snapshot": {"source": "snapshot"},
+        "lost": {},
     }
     urls = {name: f"sqlite:///{home}/{name}.db" for name in (*filled, "empty", "bare")}
     for name in (*filled, "empty"):
@@ -53,11 +57,14 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
             invented_batch.fill(engine, **filled[name])
         engine.dispose()
     urls["gone"] = f"sqlite:///{home}/no/such/folder/bist.db"
+    apps = {name: create_app(Settings(database_url=url, serving=LINKED)) for name, url in urls.items()}
     with ExitStack() as servers:
-        yield {
-            name: servers.enter_context(_serve(create_app(Settings(database_url=url, serving=LINKED))))
-            for name, url in urls.items()
-        }
+        found = {name: servers.enter_context(_serve(app)) for name, app in apps.items()}
+        for file in home.glob("lost.db*"):
+            file.unlink()
+        (home / "lost.db").mkdir()
+        apps["lost"].state.keeper.refresh()
+        yield found
 
 
 class Reader:

@@ -28,14 +28,18 @@ def shown_symbols(page) -> list[str]:
     return page.locator(SYMBOLS).all_inner_texts()
 
 
+def audit(page) -> list[str]:
+    page.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))")
+    return page.evaluate(AUDIT)
+
+
 @pytest.mark.parametrize(("viewport", "scheme", "locale"), LOOKS)
 def test_every_page_is_sound_on_every_screen(visit, sites, viewport, scheme, locale):
     reader = visit("fresh", locale=locale, viewport=viewport, color_scheme=scheme)
     for path in (*PAGES, "/?q=nobody", "/symbols/THYA0", "/no/such/page"):
         page = reader.open(path, status=200 if path in PAGES or "?" in path else 404)
-        page.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))")
         assert page.get_attribute("html", "lang") == locale[:2]
-        assert page.evaluate(AUDIT) == [], path
+        assert audit(page) == [], path
         width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert width[0] <= width[1], f"{path} scrolls sideways"
     assert reader.complaints == []
@@ -119,6 +123,69 @@ def test_a_share_is_reached_by_keyboard_alone(visit):
 
     assert outline == "solid"
     assert page.inner_text("h1") == "THYAO: three-month forecast"
+
+
+def test_a_quick_enter_opens_the_share_that_was_typed_last(visit):
+    page = visit("fresh").open("/")
+    page.fill("input[name=q]", "ISCTR")
+    page.locator(SYMBOLS).nth(1).wait_for(state="detached")
+    assert shown_symbols(page) == ["ISCTR"]
+
+    page.fill("input[name=q]", "THYAO")
+    page.press("input[name=q]", "Enter")
+    page.wait_for_url("**/symbols/*")
+
+    assert page.url.endswith("/symbols/THYAO")
+
+
+def test_a_server_that_cannot_be_reached_is_told_beside_the_table(visit):
+    reader = visit("fresh", locale="tr-TR")
+    page = reader.open("/")
+    page.context.set_offline(True)
+    page.fill("input[name=q]", "ISCTR")
+    page.get_by_role("status").get_by_text("Sunucuya ulaşılamadı").wait_for()
+    assert len(shown_symbols(page)) == 50
+    page.context.set_offline(False)
+    page.fill("input[name=q]", "ISCT")
+    page.locator(SYMBOLS).nth(1).wait_for(state="detached")
+
+    assert not reader.reads("Sunucuya ulaşılamadı")
+
+
+@pytest.mark.parametrize(
+    "viewport", [DESKTOP, {"width": 800, "height": 900}, PHONE], ids=["desktop", "tablet", "phone"]
+)
+def test_interval_and_driver_are_words_in_the_table_on_every_screen(visit, viewport):
+    page = visit("fresh", viewport=viewport).open("/")
+    row = (
+        page.get_by_role("table")
+        .first.get_by_role("row")
+        .filter(has=page.get_by_role("rowheader", name="THYAO"))
+    )
+    cells = [cell for cell in row.get_by_role("cell").all() if cell.is_visible()]
+    told = " | ".join(cell.inner_text() for cell in cells)
+
+    assert "−19% … +45%" in told
+    assert "Volatility over 126 sessions" in told
+    assert page.get_by_role("columnheader", name="80% interval").last.is_visible()
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("locale", "banner", "unread"),
+    [
+        ("tr-TR", "Veritabanı yanıt vermiyor.", "Şu anda okunamıyor"),
+        ("en-GB", "The database does not answer.", "Cannot be read at the moment"),
+    ],
+)
+def test_without_the_database_what_was_read_is_shown_and_says_so(visit, viewport, locale, banner, unread):
+    reader = visit("lost", locale=locale, viewport=viewport)
+    for path in PAGES:
+        page = reader.open(path)
+        assert banner in page.locator(".note.alarm").inner_text()
+        assert audit(page) == [], path
+        assert reader.reads(unread) == (path == "/symbols/THYAO")
+    assert reader.complaints == []
 
 
 def test_forecast_trust_and_record_of_a_share_are_told_in_words(visit):
@@ -253,6 +320,12 @@ def test_an_unknown_share_leads_to_similar_ones(visit):
     assert page.inner_text("h1") == "“THYA0” diye bir hisse yok"
     page.click("text=THYAO")
     page.wait_for_url("**/symbols/THYAO")
+
+
+def test_no_symbol_at_all_leads_to_the_ranking(visit):
+    page = visit("fresh").open("/symbols/?lang=tr")
+    assert urlsplit(page.url).path == "/"
+    assert page.inner_text("h1") == "Üç aylık sıralama"
 
 
 @pytest.mark.parametrize(

@@ -3,22 +3,29 @@
 // The table of ranks follows what is typed, without loading the page again.
 const form = document.querySelector("form[data-live]");
 
-async function follow(address, { remember = true } = {}) {
+// Resolves to whether the table now is the one of this address; one that is overtaken by another is not.
+async function follow(address) {
   follow.newest?.abort();
-  follow.newest = new AbortController();
-  const answer = await fetch(address, { signal: follow.newest.signal, headers: { Accept: "text/html" } });
-  if (!answer.ok) {
-    location.assign(address);
-    return;
-  }
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const mine = (follow.newest = new AbortController());
   const live = document.querySelector("#ranking");
-  const fresh = page.querySelector("#ranking");
-  // The form keeps its place and what is being typed; everything below it is replaced.
-  live.querySelectorAll(":scope > :not(form)").forEach((part) => part.remove());
-  live.append(...[...fresh.children].filter((part) => part.tagName !== "FORM"));
-  live.querySelector(".found").innerHTML = fresh.querySelector(".found").innerHTML;
-  if (remember) history.replaceState(null, "", address);
+  try {
+    const answer = await fetch(address, { signal: mine.signal, headers: { Accept: "text/html" } });
+    if (!answer.ok) {
+      location.assign(address);
+      return false;
+    }
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.querySelector("#ranking");
+    // The form keeps its place and what is being typed; everything below it is replaced.
+    live.querySelectorAll(":scope > :not(form)").forEach((part) => part.remove());
+    live.append(...[...fresh.children].filter((part) => part.tagName !== "FORM"));
+    live.querySelector(".found").innerHTML = fresh.querySelector(".found").innerHTML;
+    history.replaceState(null, "", address);
+    return true;
+  } catch (error) {
+    if (!mine.signal.aborted) live.querySelector(".found").textContent = form.dataset.unreached;
+    return false;
+  }
 }
 
 function addressOf(fields) {
@@ -26,23 +33,19 @@ function addressOf(fields) {
   return wanted.size ? `/?${wanted}` : "/";
 }
 
-function ignoreAbort(error) {
-  if (error.name !== "AbortError") throw error;
-}
-
 if (form) {
   let pause;
   form.classList.add("is-live");
   form.addEventListener("input", () => {
     clearTimeout(pause);
-    pause = setTimeout(() => follow(addressOf(form)).catch(ignoreAbort), 150);
+    pause = setTimeout(() => follow(addressOf(form)), 150);
   });
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
     clearTimeout(pause);
-    const only = document.querySelectorAll("#ranking tbody th.share a");
-    follow(addressOf(form)).catch(ignoreAbort);
-    if (only.length === 1 && form.elements.q.value) location.assign(only[0].href);
+    const isNew = await follow(addressOf(form));
+    const found = document.querySelectorAll("#ranking tbody th.share a");
+    if (isNew && found.length === 1 && form.elements.q.value) location.assign(found[0].href);
   });
 }
 
