@@ -183,15 +183,16 @@ class Keeper:
 
     @property
     def is_away(self) -> bool:
-        """Whether the database does not answer."""
-        if self.failure is None:
-            return self.is_lost
+        """Whether the database is known not to answer."""
         return isinstance(self.failure, DatabaseUnavailableError)
 
     @property
     def outage(self) -> Outage | None:
         """Since when nobody can say that the snapshot is the newest; None as long as the database does."""
-        return Outage(self._confirmed_at, self.is_away) if self.is_lost else None
+        if not self.is_lost:
+            return None
+        # A question that has no answer after so long is as good as a refusal.
+        return Outage(self._confirmed_at, self.is_away or self.failure is None)
 
     def current(self) -> Snapshot:
         """Return the newest snapshot there is.

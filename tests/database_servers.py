@@ -69,7 +69,10 @@ def run_mysql(home: Path | None = None, *options: str, port: int | None = None) 
         return
     found = subprocess.run([ROOT / "scripts/get_mysql.sh"], capture_output=True, text=True, check=False)
     if found.returncode:
-        give_up(found.stderr.strip().splitlines()[-1])
+        reason = found.stderr.strip().splitlines()[-1]
+        if os.environ.get("TEST_MYSQL_URL"):  # all but what ends, freezes or fills a server is tested there
+            pytest.skip(reason)
+        give_up(reason)
     usr = Path(found.stdout.strip()) / "usr"
     libraries = usr / "lib/x86_64-linux-gnu"
     # It was built with a newer C library than this machine's: that one is started, and loads the server.

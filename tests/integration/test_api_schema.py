@@ -20,12 +20,12 @@ def schema() -> dict:
 
 
 @pytest.fixture
-def api(mariadb_url) -> Iterator[Api]:
-    engine = open_engine(mariadb_url)
+def api(server_url) -> Iterator[Api]:
+    engine = open_engine(server_url)
     create_tables(engine)
     fill(engine)
     engine.dispose()
-    with serve(create_app(Settings(database_url=mariadb_url))) as client:
+    with serve(create_app(Settings(database_url=server_url))) as client:
         yield client
 
 

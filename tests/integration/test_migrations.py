@@ -1,17 +1,18 @@
 """The schema on real servers: up, down, up, and nothing that the code knows and the migrations do not."""
 
+import re
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import event, inspect, select, text
+from sqlalchemy import Date, Double, String, event, inspect, select, text
 
 from bist_pipeline.errors import SchemaRevisionError
 from bist_pipeline.store.engine import begin, connect, open_engine
 from bist_pipeline.store.migrate import current_revision, downgrade, require_schema, script_location, upgrade
-from bist_pipeline.store.schema import REVISION, metadata
+from bist_pipeline.store.schema import COLLATION, REVISION, UTCDateTime, metadata
 from bist_pipeline.wording import Wording
 
 VIEWS = list(Path(script_location()).glob("views/*.sql"))
@@ -138,3 +139,44 @@ def test_texts_of_before_stand_in_english_for_both_languages_and_come_back_as_th
             column = columns.get(table, "summary")
             assert connection.scalar(text(f"SELECT {column} FROM {table}")) == long  # noqa: S608
         assert connection.scalar(text("SELECT action FROM drift_checks")) == said["action"]
+
+
+def told(engine, question: str) -> list[tuple]:
+    """Rows of information_schema whose first column is one of our tables."""
+    with connect(engine) as connection:
+        found = connection.execute(text(f"{question} WHERE table_schema = DATABASE()"))
+        return [tuple(row) for row in found if row[0] in metadata.tables]
+
+
+def test_servers_keep_what_the_schema_promises_about_text_times_numbers_and_names(server_url):
+    engine = open_engine(server_url)
+    upgrade(engine)
+
+    tables = told(engine, "SELECT table_name, engine, table_collation FROM information_schema.tables")
+    assert {name for name, *_ in tables} == set(metadata.tables)
+    assert {tuple(rest) for _, *rest in tables} == {("InnoDB", COLLATION)}
+
+    columns = told(
+        engine,
+        "SELECT table_name, column_name, data_type, datetime_precision, collation_name "
+        "FROM information_schema.columns",
+    )
+    promised = {UTCDateTime: ("datetime", 6), Date: ("date", None), Double: ("double", None)}
+    met = {type(metadata.tables[table].c[column].type) for table, column, *_ in columns}
+    assert set(promised) < met
+    for table, column, kind, digits, collation in columns:
+        place, ours = f"{table}.{column}", metadata.tables[table].c[column].type
+        if type(ours) in promised:
+            # MariaDB calls the precision of a date 0 where MySQL has none.
+            assert (kind, digits or None) == promised[type(ours)], place
+        if isinstance(ours, String):
+            assert collation == COLLATION, place
+
+    # A primary key is called PRIMARY on these servers, whatever name it is given.
+    constraints = told(engine, "SELECT table_name, constraint_name FROM information_schema.table_constraints")
+    indexes = told(engine, "SELECT table_name, index_name FROM information_schema.statistics")
+    named = {(table, name) for table, name in [*constraints, *indexes] if name != "PRIMARY"}
+    assert {name[:3] for _, name in named} >= {"fk_", "ix_"}
+    # MariaDB keeps JSON as text with a check that it adds by itself, called like the column.
+    own = {(table, name) for table, name in named if name not in metadata.tables[table].c}
+    assert [name for table, name in own if not re.match(f"(fk|ix|uq|ck)_{table}_", name)] == []

@@ -10,7 +10,7 @@ from sqlalchemy import event, text
 from bist_pipeline.errors import DatabaseFullError, DatabaseUnavailableError
 from bist_pipeline.store.engine import begin, open_engine
 from bist_pipeline.store.migrate import upgrade
-from tests.database_servers import ROOT, empty_database, run_mariadb, small_disk
+from tests.database_servers import ROOT, empty_database, run_mariadb, run_mysql, small_disk
 from tests.publishing import SESSION, before, publish_score, published
 
 pytestmark = pytest.mark.integration
@@ -156,10 +156,17 @@ def test_a_full_sqlite_file_keeps_the_old_batch(settings):
 
 
 @pytest.mark.slow
-def test_a_full_disk_under_the_server_keeps_the_old_batch():
+@pytest.mark.parametrize(
+    ("megabytes", "run_server", "option"),
+    [
+        pytest.param(110, run_mariadb, "--innodb-log-file-size=4M", id="mariadb"),
+        pytest.param(190, run_mysql, "--innodb-redo-log-capacity=8M", id="mysql"),
+    ],
+)
+def test_a_full_disk_under_the_server_keeps_the_old_batch(megabytes, run_server, option):
     with (
-        small_disk(megabytes=110) as home,
-        run_mariadb(home, "--innodb-log-file-size=4M") as server,
+        small_disk(megabytes) as home,
+        run_server(home, option) as server,
         empty_database(server) as url,
     ):
         engine = open_engine(url, can_load_files=True)
