@@ -156,6 +156,48 @@ def test_young_shares_need_no_value_of_a_long_window(market, record):
     assert judge(record, hidden, age=300).checks[1].status is Status.BLOCK
 
 
+def test_a_stopped_session_is_no_record_and_its_neighbours_keep_their_distance(market):
+    fault = DAYS[-200]
+    wild = market.assign(slow=market["slow"].where(market["session"] != fault, 1e6))
+    hidden = wild.assign(skewed=wild["skewed"].where(market["session"] != fault))
+    champion = DAYS[-30].date()
+
+    sound, faulty = (
+        build_break_record(table, COLUMNS, champion_session=champion) for table in (market, hidden)
+    )
+    spared = build_break_record(hidden, COLUMNS, champion_session=champion, stopped=[fault.date()])
+
+    assert faulty.level[0, 0] == 1.0
+    assert (faulty.missing[1], spared.missing[1]) == (1.0, 0.0)
+    assert spared.sessions == sound.sessions
+    for name in ("level", "shape", "order"):
+        np.testing.assert_allclose(getattr(spared, name), getattr(sound, name), atol=0.05)
+
+
+def test_features_in_another_order_are_judged_by_their_own_record(market, record):
+    hidden = broken(market, old=lambda rows: rows["old"].where(np.arange(len(rows)) % 5 > 0))
+    ages = pd.Series(300, index=sorted(set(market["symbol"])))
+    rows = hidden[hidden["session"] >= DAYS[-2]]
+
+    reports = [
+        check_break(record, rows, dict(order), ages=ages, session=TODAY)
+        for order in (COLUMNS.items(), reversed(COLUMNS.items()))
+    ]
+
+    assert reports[0] == reports[1]
+    assert "old is missing for 20.0%" in str(reports[1].checks[1].message)
+
+
+def test_a_feature_whose_record_is_unknown_is_named_where_values_are_counted(market):
+    record = build_break_record(market, {**COLUMNS, "old": 900}, champion_session=DAYS[-30].date())
+    ages = pd.Series(600, index=sorted(set(market["symbol"])))
+    rows = market[market["session"] >= DAYS[-2]]
+    _, missing = check_break(record, rows, {**COLUMNS, "old": 900}, ages=ages, session=TODAY).checks
+
+    assert missing.status is Status.INSUFFICIENT_HISTORY
+    assert "want of values before the champion: old" in str(missing.message)
+
+
 def test_a_short_record_or_one_symbol_is_never_ok(market, record):
     short = build_break_record(market, COLUMNS, champion_session=DAYS[60].date())
     assert judge(short, market).status is Status.INSUFFICIENT_HISTORY

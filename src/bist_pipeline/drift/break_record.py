@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bist_pipeline.contracts import KEY
 from bist_pipeline.drift.data_quality import MIN_RECORD_SESSIONS, RECORD_SESSIONS
 from bist_pipeline.drift.distances import ks_distances_by_row
 from bist_pipeline.drift.summary import MIN_SHARES, require_columns, require_single_rows
@@ -54,7 +55,11 @@ class BreakRecord:
 
 
 def build_break_record(
-    features: pd.DataFrame, columns: Mapping[str, int], *, champion_session: dt.date
+    features: pd.DataFrame,
+    columns: Mapping[str, int],
+    *,
+    champion_session: dt.date,
+    stopped: Collection[dt.date] = (),
 ) -> BreakRecord:
     """Look at the 504 pairs of sessions before a champion.
 
@@ -66,6 +71,9 @@ def build_break_record(
         The features to watch, and how many sessions a share must have been there before a value is due.
     champion_session : date
         The record ends on the session before it, so that the champion's first session is judged by it too.
+    stopped : collection of date
+        Sessions that a check stopped and nobody released. They keep their place, but no pair with one of them
+        counts: a single fault would be the record, and none could be beyond it for two years.
 
     Raises
     ------
@@ -77,6 +85,10 @@ def build_break_record(
     age = _ages(rows, sessions)
     recent = rows["session"].isin(sessions[-RECORD_SESSIONS - 1 :]).to_numpy()
     rows, age = rows[recent], age[recent]
+    is_stopped = rows["session"].isin([pd.Timestamp(day) for day in stopped])
+    # No value is due on them.
+    age = np.where(is_stopped, -1, age)
+    rows = rows[[*KEY]].join(rows[list(columns)].mask(is_stopped))
     wide = _Wide(rows)
     found = [
         [_measure_changes(table, apart) for apart in range(1, REACH + 1)]

@@ -157,7 +157,8 @@ def check_break(
     except DriftInputError as error:  # missing values are judged all the same
         failed = Check("break", Status.ERROR, None, None, None, _ACTIONS[Status.ERROR], tell_failure(error))
         return BreakReport((failed, missing), ())
-    check = _mention_unknown(_conclude(record, measures, lacking, apart), record, apart)
+    unknown = np.array(record.columns)[np.isnan(record.level[apart - 1])].tolist()
+    check = _mention_unknown(_conclude(record, measures, lacking, apart), unknown)
     return BreakReport((check, missing), tuple(measures))
 
 
@@ -193,7 +194,7 @@ def _measure_today(
 
 def _measure_feature(record: BreakRecord, i: tuple[int, int], pair: Matrix) -> list[FeatureBreak]:
     name = record.columns[i[1]]
-    values, shape = _distance(pair), _distance(relative(pair))
+    values, shape = _distance(name, pair), _distance(name, relative(pair))
     order = float(rank_correlation(pair[:1], pair[1:])[0])
     room = max(record.order_typical[i] - record.order[i], LEAST_ROOM)
     return [
@@ -203,11 +204,11 @@ def _measure_feature(record: BreakRecord, i: tuple[int, int], pair: Matrix) -> l
     ]
 
 
-def _distance(pair: Matrix) -> float:
+def _distance(name: str, pair: Matrix) -> float:
     before, now = pair
     if np.ptp(pair) == 0:
         return 0.0  # one and the same value throughout: the adapter rightly refuses to judge it
-    return float(ks_distances(pd.DataFrame({0: before}), pd.DataFrame({0: now}))[0])
+    return float(ks_distances(pd.DataFrame({name: before}), pd.DataFrame({name: now}))[name])
 
 
 def _grade(feature: str, measure: str, today: float, record: float, *, times: float) -> FeatureBreak:
@@ -247,15 +248,14 @@ def _conclude(
     )
 
 
-def _mention_unknown(check: Check, record: BreakRecord, apart: int) -> Check:
+def _mention_unknown(check: Check, unknown: Sequence[str]) -> Check:
     """Add features that had no values before the champion: silence about them would read as OK."""
-    is_unknown = np.isnan(record.level[apart - 1])
-    if not is_unknown.any():
+    if not unknown:
         return check
     told = say(
         "Not judged, for want of values before the champion: {names}.",
         "Modelden önce değeri olmadığı için değerlendirilemeyen: {names}.",
-        names=call_features([name for name, is_so in zip(record.columns, is_unknown, strict=True) if is_so]),
+        names=call_features(unknown),
     )
     status = worst([check.status, Status.INSUFFICIENT_HISTORY])
     return replace(check, status=status, action=_ACTIONS[status], message=join([check.message, told]))
@@ -320,7 +320,7 @@ def _insufficient(record: BreakRecord) -> Check:
 def _check_missing(
     record: BreakRecord, today: pd.DataFrame, age: NDArray[np.int64], columns: Mapping[str, int]
 ) -> Check:
-    shares = np.array([today[name].isna()[age >= due].mean() for name, due in columns.items()])
+    shares = np.array([today[name].isna()[age >= columns[name]].mean() for name in record.columns])
     judged = np.isfinite(shares) & np.isfinite(record.missing)
     if record.sessions < MIN_RECORD_SESSIONS or not judged.any():
         status, message = (
@@ -333,20 +333,20 @@ def _check_missing(
         return Check("missing_values", status, None, None, None, _ACTIONS[status], message)
     beyond = np.where(judged, shares - record.missing - MAX_ABOVE_RECORD, -np.inf)
     i = int(beyond.argmax())
-    name, due = list(columns.items())[i]
+    name = record.columns[i]
     status = Status.BLOCK if beyond[i] > 0 else Status.OK
-    lacking = today.index[today[name].isna() & (age >= due)] if beyond[i] > 0 else ()
+    lacking = today.index[today[name].isna() & (age >= columns[name])] if beyond[i] > 0 else ()
     message = say(
         "{feature} is missing for {now} of the shares old enough to have it; "
         "in {sessions} sessions before the champion it was never more than {record}.",
         "{feature}: değeri olacak kadar eski hisselerin {now} kadarında eksik; modelden önceki {sessions} "
         "seansta hiç {record} üstüne çıkmamıştı.",
-        feature=call_feature(record.columns[i]),
+        feature=call_feature(name),
         now=say_percent(shares[i]),
         sessions=record.sessions,
         record=say_percent(record.missing[i]),
     )
-    return Check(
+    check = Check(
         "missing_values",
         status,
         float(shares[i]),
@@ -357,3 +357,4 @@ def _check_missing(
         record=float(record.missing[i]),
         shares=tuple(sorted(lacking)),
     )
+    return _mention_unknown(check, np.array(record.columns)[np.isnan(record.missing)].tolist())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from hashlib import blake2b
 from typing import Any
@@ -69,6 +69,7 @@ def build_calibration(
     *,
     trained_until: dt.date,
     champion_session: dt.date,
+    stopped: Collection[dt.date] = (),
 ) -> Calibration:
     """Replay every check on the past of a champion.
 
@@ -87,12 +88,15 @@ def build_calibration(
         champion, which has seen the results of these sessions.
     trained_until, champion_session : date
         Last session of the champion's training rows, and the session it was trained at.
+    stopped : collection of date
+        Sessions that a check stopped and nobody released: they say nothing about what is usual.
 
     Raises
     ------
     DriftInputError
         If a column is missing, a share has two rows on a session, or a date is not in the table.
     """
+    features, moves, scores = (_set_aside(table, stopped) for table in (features, moves, scores))
 
     def replay(table: pd.DataFrame, names: Sequence[str], view: str) -> Replays:
         return build_replays(
@@ -108,9 +112,15 @@ def build_calibration(
         regime=replay(moves, [MOVE], "centred"),
         scores=replay(scores, [SCORE], "relative"),
         score_spread=replay(scores, [SCORE], "centred"),
-        breaks=build_break_record(features, columns, champion_session=champion_session),
+        breaks=build_break_record(features, columns, champion_session=champion_session, stopped=stopped),
         daily_ic=np.asarray(daily_ic, dtype=np.float64)[-REFERENCE_ICS:],
     )
+
+
+def _set_aside(rows: pd.DataFrame, stopped: Collection[dt.date]) -> pd.DataFrame:
+    """Keep the place of stopped sessions and none of their shares: windows stay as long as they are."""
+    is_stopped = rows["session"].isin([pd.Timestamp(day) for day in stopped])
+    return rows.assign(tradable=rows["tradable"].astype(bool) & ~is_stopped)
 
 
 def hash_columns(columns: Sequence[str]) -> str:

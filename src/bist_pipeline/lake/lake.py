@@ -243,11 +243,16 @@ class Lake:
 
         Raises
         ------
+        MissingDataError
+            If it is not there.
         LakeUnavailableError
-            If it is not there, or the storage does not answer.
+            If the storage does not answer.
         """
         with self._storage.reading():
-            return self._storage.read(path)
+            try:
+                return self._storage.read(path)
+            except FileNotFoundError as error:
+                raise MissingDataError(f"The lake {self.url} holds no file {path}.") from error
 
     def _versions(self, dataset: str) -> Iterator[Version]:
         """Every version that is kept, newest first."""

@@ -23,12 +23,13 @@ from bist_pipeline.drift.calibration import (
     to_bytes,
 )
 from bist_pipeline.drift.performance import compute_daily_ic
-from bist_pipeline.errors import DriftInputError, LakeUnavailableError
+from bist_pipeline.errors import DriftInputError, MissingDataError
 from bist_pipeline.features import fundamentals, long_horizon
 from bist_pipeline.features.registry import REGISTRY
 from bist_pipeline.lake import Lake, open_lake
 from bist_pipeline.market.panel import Panel, Sessions, compute_moves, look_up
 from bist_pipeline.stages.inputs import open_store, read_market
+from bist_pipeline.stages.yardstick import read_standing
 from bist_pipeline.store.drift import StoredCalibration, read_calibration, write_calibration
 from bist_pipeline.store.engine import connect
 from bist_pipeline.tracking import ModelVersion, Registry
@@ -82,6 +83,8 @@ def load_calibration(settings: Settings, model: ModelVersion) -> Calibration:
     ------
     DriftInputError
         If the model has none, it is damaged, or it was built for other features.
+    LakeUnavailableError
+        If the lake does not answer: that says nothing about the calibration, and may pass.
     """
     lake = open_lake(settings)
     with connect(open_store(settings)) as connection:
@@ -93,7 +96,8 @@ def load_calibration(settings: Settings, model: ModelVersion) -> Calibration:
             consequence="No check can say what is usual; that is not the same as no drift.",
             next_step=build,
         )
-    if not _is_whole(lake, known):
+    content = _recall(lake, known)
+    if content is None or _hash(content) != known.content_hash:
         raise DriftInputError(
             f"The drift calibration of {model.name} version {model.version} is not the file that was stored.",
             consequence="No check can say what is usual; that is not the same as no drift.",
@@ -108,7 +112,15 @@ def load_calibration(settings: Settings, model: ModelVersion) -> Calibration:
             consequence="No check can say what is usual; that is not the same as no drift.",
             next_step=build,
         )
-    return from_bytes(lake.recall(known.file))
+    calibration = from_bytes(content)
+    if hash_columns(calibration.columns) != known.features_hash:
+        raise DriftInputError(
+            f"The drift calibration of {model.name} version {model.version} holds its features in another "
+            "order, or others, than the database says.",
+            consequence="No check can say what is usual; that is not the same as no drift.",
+            next_step=build,
+        )
+    return calibration
 
 
 def watched_columns(lake: Lake) -> dict[str, int]:
@@ -174,6 +186,7 @@ def _build(settings: Settings, model: ModelVersion, out_of_sample: pd.DataFrame)
         ic.to_numpy(),
         trained_until=bist_calendar().offset(session, -settings.horizon_sessions),
         champion_session=session,
+        stopped=read_standing(settings, session).stopped,
     )
 
 
@@ -185,11 +198,12 @@ def _compute_ic(panel: Panel, scores: pd.DataFrame, session: dt.date) -> pd.Seri
     return compute_daily_ic(known.assign(excess=look_up(panel, following, known)))
 
 
-def _is_whole(lake: Lake, known: StoredCalibration) -> bool:
+def _recall(lake: Lake, known: StoredCalibration) -> bytes | None:
+    """Read the file of a calibration; None where it is gone, which an outage of the lake does not say."""
     try:
-        return _hash(lake.recall(known.file)) == known.content_hash
-    except LakeUnavailableError:
-        return False
+        return lake.recall(known.file)
+    except MissingDataError:
+        return None
 
 
 def _hash(content: bytes) -> str:
