@@ -185,7 +185,7 @@ def _compute_distances(
 ) -> NDArray[np.float64]:
     distances = np.zeros(then.shape[1])
     # What has one and the same value throughout has not moved; the adapter rightly refuses to judge it.
-    varies = np.ptp(np.concatenate([then, now]), axis=0) > 0 if then.size else np.zeros(0, dtype=bool)
+    varies = (np.ptp(np.concatenate([then, now]), axis=0) > 0) if then.size else np.zeros(0, dtype=bool)
     if varies.any():
         names = [columns[i] for i in np.flatnonzero(varies)]
         distances[varies] = ks_distances(
