@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,6 +29,7 @@ _POLICY = "; ".join(
         *("font-src 'self'", "connect-src 'self'", "form-action 'self'", "base-uri 'none'"),
     ]
 )
+_CSP = b"content-security-policy"
 _HEADERS = [
     (name.encode(), value.encode())
     for name, value in {
@@ -68,10 +69,7 @@ class Gate:
         self._trusts_any = "*" in settings.trusted_hosts
         # Only Airflow's user interface, which shows the pages inside its own, may frame them.
         framed_by = settings.airflow_page or "'none'"
-        self._headers = [
-            *_HEADERS,
-            (b"content-security-policy", f"{_POLICY}; frame-ancestors {framed_by}".encode()),
-        ]
+        self._framing = f"; frame-ancestors {framed_by}".encode()
         self._keys = (
             KeyRing(settings.api_keys, requests_per_minute=settings.requests_per_minute)
             if settings.api_keys
@@ -89,7 +87,7 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *self._headers]
+                message["headers"] = [*self._secure(message.get("headers", ()))]
             await send(message)
 
         headers = dict(scope["headers"])
@@ -103,6 +101,17 @@ class Gate:
             # Paths that do not exist are one route, lest guesses fill the memory.
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.count(route, status or HUNG_UP, time.perf_counter() - started)
+
+    def _secure(self, headers: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        """Add what every answer says to browsers; a policy of an answer's own stands in place of ours."""
+        policy = _POLICY.encode()
+        for name, value in headers:
+            if name == _CSP:
+                policy = value
+            else:
+                yield name, value
+        yield from _HEADERS
+        yield _CSP, policy + self._framing
 
     def _admit(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         self._check_host(headers.get(b"host", b"").decode("latin-1"))

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from bist_pipeline.errors import DatabaseUnavailableError, StoreError
 from bist_pipeline.store import read
 from bist_pipeline.store.engine import connect
-from bist_pipeline.store.read.drift import read_feature_weeks
+from bist_pipeline.store.read.drift import read_drift_report_sessions, read_feature_weeks
 from bist_pipeline.store.read.pages import (
     DriftEpisode,
     JudgedSession,
@@ -58,6 +58,7 @@ class Snapshot:
     checks: Sequence[read.DriftCheck] = ()
     weeks: Mapping[dt.date, Sequence[read.DriftFeature]] = field(default_factory=dict)
     episodes: Sequence[DriftEpisode] = ()
+    reports: Collection[dt.date] = ()
     decision: read.Decision | None = None
     decisions: Sequence[read.Decision] = ()
     backtests: tuple[read.Backtest, ...] = ()
@@ -132,6 +133,7 @@ def _read_drift(connection: Connection, source: str) -> dict[str, Any]:
         "checks": read.read_newest_checks(connection, source, until=newest, rows=CHECKS),
         "weeks": read_feature_weeks(connection, source, until=newest, weeks=WEEKS),
         "episodes": read_episodes(connection, source, limit=EPISODES),
+        "reports": read_drift_report_sessions(connection, source, since=verdicts[-1].session),
     }
 
 

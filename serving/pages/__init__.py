@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from bist_pipeline.config import ServingSettings
 from serving.pages.drift import show_drift
+from serving.pages.drift_report import show_drift_report
 from serving.pages.errors import as_page, wants_page
 from serving.pages.frame import NothingPublished
 from serving.pages.home import show_home
@@ -18,11 +19,12 @@ from serving.pages.model import show_model
 from serving.pages.rendering import render
 from serving.pages.share import show_share
 
-_SHARES = "/symbols/"
+_SHARES, _REPORTS = "/symbols/", "/drift/reports/"
 _PAGES: dict[str, Callable[..., Any]] = {
     "/": show_home,
     f"{_SHARES}{{symbol:path}}": show_share,
     "/drift": show_drift,
+    f"{_REPORTS}{{session}}": show_drift_report,
     "/model": show_model,
 }
 router = APIRouter(include_in_schema=False)
@@ -32,7 +34,7 @@ for _path, _show in _PAGES.items():
 
 def is_page(path: str) -> bool:
     """Whether a path is that of a page, or would be if there were such a share."""
-    return path in _PAGES or path.startswith(_SHARES)
+    return path in _PAGES or path.startswith((_SHARES, _REPORTS))
 
 
 def install(app: FastAPI, settings: ServingSettings) -> None:

@@ -59,6 +59,7 @@ def show_drift(request: Request, snapshot: SnapshotOfApp, outage: OutageOfApp) -
         frame=frame,
         days=snapshot.verdicts[:_DAYS_SHOWN][::-1],
         newest=snapshot.drift,
+        reports=snapshot.reports,
         checks=sorted(snapshot.checks, key=lambda check: _URGENCY.get(check.status, 0), reverse=True),
         episodes=snapshot.episodes,
         features=unusual,

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 from collections.abc import Mapping
 
 import numpy as np
 from sqlalchemy import Engine, insert, text
 
 from bist_pipeline.calendar import Session
+from bist_pipeline.drift.status import Status
+from bist_pipeline.reports.drift import CheckLine, Report, render_drift
 from bist_pipeline.store.engine import begin
 from bist_pipeline.store.schema import (
     REVISION,
     drift_checks,
     drift_episodes,
     drift_features,
+    drift_reports,
     drift_runs,
     metadata,
 )
@@ -276,7 +280,19 @@ def _write_drift(engine: Engine, source: str, verdicts: Mapping[dt.date, str]) -
         "runbook": Wording("Look at it.", "Bakın."),
     }
     newest = max(verdicts)
+    report = Report(
+        session=newest,
+        source=source,
+        status=Status(verdicts[newest]),
+        told=message,
+        checks=[CheckLine(newest, "features", Status.OK, 1.4, 0.4, 2.0, 3.0, message)],
+        model="bist-rank-63s 3",
+        trained_through=newest,
+        ic_before=np.linspace(-0.1, 0.1, 252),
+    )
+    html = gzip.compress(render_drift(report).encode())
     with begin(engine) as connection:
+        connection.execute(insert(drift_reports), {"source": source, "session": newest, "html": html})
         for day, status in verdicts.items():
             when = {"session": day, "status": status}
             connection.execute(insert(drift_runs), [{**checked, **said, **when}])
@@ -291,7 +307,7 @@ def _write_drift(engine: Engine, source: str, verdicts: Mapping[dt.date, str]) -
 def _features(age: dt.timedelta) -> list[dict[str, object]]:
     """Three features: one that drifts, one that does not, one that an older version left without words."""
     shape = {"median_then": 0.021, "median_now": 0.034, "missing_then": 0.0, "missing_now": 0.02}
-    measured = {"typical": 0.1, "record": 0.3, **shape}
+    measured = {"typical": 0.1, "record": 0.3, "importance": 0.25, **shape}
     times = {"vol_126": 1.4, "mom_21": 3.4 - 0.1 * age.days, "beta_252": 0.8}
     return [
         {"feature": name, "label": LABELS[name], "distance": 0.1 * many, **measured}

@@ -242,6 +242,35 @@ def test_drift_and_model_say_what_is_known(visit):
     assert page.get_attribute("a:has-text('MLflow')", "href") == "http://127.0.0.1:5000"
 
 
+def test_the_whole_drift_report_is_one_click_away_and_nothing_in_it_is_fetched_or_run(visit, sites):
+    reader = visit("fresh", viewport=PHONE, java_script_enabled=False)
+    page = reader.open("/drift")
+    assert page.locator("details a[href^='/drift/reports/']").count() == 1
+    page.click("a:has-text('The whole report of this session')")
+    page.wait_for_url("**/drift/reports/*")
+
+    assert page.inner_text("h1") == f"Drift {NEWEST}"
+    # Its own style and charts pass the policy: a card is white, a chart has a width.
+    assert page.locator("section").first.evaluate("e => getComputedStyle(e).borderRadius") == "8px"
+    assert page.locator("figure img").first.evaluate("image => image.naturalWidth") > 0
+    page.check("#turkish", force=True)
+    assert reader.reads("Neyi göremez")
+    assert not reader.reads("What it cannot see")
+    width = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width[0] <= width[1]
+    assert reader.complaints == []
+    assert reader.hosts == {urlsplit(sites["fresh"]).netloc}
+
+
+@pytest.mark.parametrize(("locale", "words"), [("en", "No drift report of"), ("tr", "kayma raporu yok")])
+@pytest.mark.parametrize("session", ["2001-01-02", "no-day"])
+def test_a_session_without_a_report_is_said_in_the_readers_language(visit, locale, words, session):
+    reader = visit("fresh", locale=locale)
+    reader.open(f"/drift/reports/{session}", status=404)
+
+    assert reader.reads(words)
+
+
 def test_tests_on_the_past_are_compared_with_the_simplest_rule_and_promise_nothing(visit):
     reader = visit("fresh")
     page = reader.open("/model")
