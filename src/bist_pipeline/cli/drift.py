@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -14,14 +13,16 @@ from rich.markup import escape
 from bist_pipeline.cli.shared import AsJson, Day, errors_for, print_json, tell, with_settings
 from bist_pipeline.cli.stages import STAGES, newest_session, print_receipt, run_stage
 from bist_pipeline.config import FaultName, Settings
+from bist_pipeline.drift.status import Status, urgency_of
 
 commands = typer.Typer()
 drift = typer.Typer(invoke_without_command=True)
 commands.add_typer(drift, name="drift", help=STAGES["drift"])
 
-# How a simulation is written: what a person should read, and what is enough to be named.
-_IN_FULL = ("BLOCK", "ERROR", "RED", "AMBER", "INFO")
-_BY_NAME = {"OK": "fine", "INSUFFICIENT_HISTORY": "not judged yet"}
+_DAYS = (
+    "Sessions to run, the fault from the 2nd on. A sign_flip shows in the results alone: the first check of "
+    "them needs 22 sessions, the half-year mean 127. It says how long that takes."
+)
 
 Session = Annotated[dt.datetime, typer.Argument(metavar="SESSION", formats=["%Y-%m-%d"])]
 Reason = Annotated[str, typer.Option(help="Why; it is stored with the decision.")]
@@ -76,13 +77,16 @@ def retrain(
         print_json({"session": str(session.date()), "requested": is_new, "reason": reason})
         return
     asked = "A new model is asked for" if is_new else "A new model was already asked for"
-    tell(f"{asked} as of {session.date()}. The training listens; by hand: bist train.")
+    tell(
+        f"{asked} as of {session.date()}. The next `bist drift` tells the training, "
+        "every time until one has answered; by hand: bist train."
+    )
 
 
 @drift.command()
 def simulate(
     fault: Annotated[FaultName, typer.Option(help="What goes wrong; see sources/faults.py.")],
-    days: Annotated[int, typer.Option(min=1, max=60, help="Sessions to run, the fault from the 2nd on.")] = 5,
+    days: Annotated[int, typer.Option(min=1, max=260, help=_DAYS)] = 5,
     symbols: Annotated[int, typer.Option(min=40, max=600, help="Shares of the market.")] = 60,
     as_json: AsJson = False,
 ) -> None:
@@ -100,19 +104,16 @@ def simulate(
 
 
 def simulation_lines(simulated: Mapping[str, Any]) -> list[str]:
-    """Write what a simulation showed: a paragraph a day, what is wrong in full and what is not by name."""
+    """Write what a simulation showed: a paragraph a day, the most urgent check first, all that each said."""
     lines = []
     for day in simulated["days"]:
         state = f"fault: {simulated['fault']}" if day["has_fault"] else "no fault yet"
         lines += ["", f"{day['session']}  {state}, {'scored' if day['scored'] else 'NOT SCORED'}"]
-        by_status: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        for check in day["checks"]:
-            by_status[check["status"]].append(check)
-        for status in _IN_FULL:
-            lines += [f"  {status:<6} {check['check']}: {check['message']}" for check in by_status[status]]
-        for status, called in _BY_NAME.items():
-            if by_status[status]:
-                lines.append(f"  {called}: {', '.join(check['check'] for check in by_status[status])}")
+        urgent_first = sorted(day["checks"], key=lambda check: -urgency_of(Status(check["status"])))
+        lines += [
+            f"  {check['status']:<6} {check['check']}: {_figures(check)}{check['message']}"
+            for check in urgent_first
+        ]
         if not day["checks"]:
             lines.append(f"  no check was made: {day['stopped_by']}")
     first = simulated["first_alarm"]
@@ -124,3 +125,10 @@ def simulation_lines(simulated: Mapping[str, Any]) -> list[str]:
         for episode in reversed(simulated["episodes"])
     ]
     return [*lines, "", found, *(["People were told:", *told] if told else [])]
+
+
+def _figures(check: Mapping[str, Any]) -> str:
+    """What was measured, beside what alarms; nothing where the check could not be made."""
+    if check["statistic"] is None or check["threshold"] is None:
+        return ""
+    return f"{check['statistic']:.3g} (alarm at {check['threshold']:.3g}). "
