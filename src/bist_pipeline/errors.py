@@ -41,7 +41,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from bist_pipeline.wording import Wording
 
 _NAMED = 3
 
@@ -216,7 +218,14 @@ class RegistryUnavailableError(BistError):
 
 
 class DriftInputError(BistError):
-    """A drift check was handed data that it cannot judge."""
+    """A drift check was handed data it cannot judge; a text in both languages is kept for the report."""
+
+    turkish = ""
+
+    def __init__(self, what: str | Wording, **fields: Any) -> None:
+        super().__init__(str(what), **fields)
+        if isinstance(what, Wording):
+            self.turkish = what.tr
 
 
 class StoreError(BistError):

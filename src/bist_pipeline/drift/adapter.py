@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,13 @@ from numpy.typing import NDArray
 
 from bist_pipeline.drift.status import NO_VERDICT
 from bist_pipeline.errors import DriftInputError
+from bist_pipeline.wording import Wording, join, say
 
 # Sessions in the two windows of the online detector, and its mean time between false alarms.
 CVM_WINDOWS = (21, 63)
 CVM_RUN_TIME = 1000
+
+_REFERENCE, _CURRENT = Wording("reference", "referans"), Wording("current", "güncel")
 
 
 def ks_distances(reference: pd.DataFrame, current: pd.DataFrame) -> pd.Series:
@@ -50,7 +54,7 @@ def ks_distances(reference: pd.DataFrame, current: pd.DataFrame) -> pd.Series:
     bist_pipeline.errors.DriftInputError: The columns to compare differ from those of the reference: ...
     """
     _refuse_other_columns(reference.columns, current.columns)
-    for frame, name in ((reference, "reference"), (current, "current")):
+    for frame, name in ((reference, _REFERENCE), (current, _CURRENT)):
         _refuse_unusable_values(frame, name)
     _refuse_constants(reference, current)
     detector = _load("KSDrift")(reference.to_numpy(np.float64, copy=False))
@@ -84,12 +88,15 @@ def cvm_statistics(
     DriftInputError
         If a value is missing or infinite, the reference is empty or all its values are equal.
     """
-    for values, name in ((reference, "reference"), (stream, "current")):
+    for values, name in ((reference, _REFERENCE), (stream, _CURRENT)):
         if len(values):
             _refuse_unusable_values(pd.DataFrame({"stream": values}), name)
     if not len(reference) or np.ptp(reference) == 0:
         raise DriftInputError(
-            "The reference of a stream is empty, or one and the same value throughout.",
+            Wording(
+                "The reference of a stream is empty, or one and the same value throughout.",
+                "Akışın referansı boş ya da baştan sona aynı değer.",
+            ),
             consequence=NO_VERDICT,
         )
     detector = _open_cvm(reference, thresholds)
@@ -175,17 +182,36 @@ def _refuse_other_columns(reference: pd.Index, current: pd.Index) -> None:
     found = {how: list(map(str, columns)) for how, columns in differences.items() if len(columns)}
     if found:
         raise DriftInputError(
-            "The columns to compare differ from those of the reference: "
-            + ", ".join(f"{len(columns)} {how}" for how, columns in found.items())
-            + ".",
+            say(
+                "The columns to compare differ from those of the reference: {found}.",
+                "Karşılaştırılacak sütunlar referansınkilerden farklı: {found}.",
+                found=join((_count(how, columns) for how, columns in found.items()), by=", "),
+            ),
             which=[column for columns in found.values() for column in columns],
             consequence=NO_VERDICT,
         )
 
 
-def _refuse_unusable_values(frame: pd.DataFrame, name: str) -> None:
+def _count(how: str, columns: Sequence[str]) -> Wording:
+    turkish = {
+        "missing": "eksik",
+        "extra": "fazla",
+        "repeated": "yinelenen",
+        "in another order": "sırası farklı",
+    }
+    return Wording(f"{len(columns)} {how}", f"{len(columns)} {turkish[how]}")
+
+
+def _refuse_unusable_values(frame: pd.DataFrame, name: Wording) -> None:
     if frame.empty:
-        raise DriftInputError(f"The {name} data of a drift check is empty.", consequence=NO_VERDICT)
+        raise DriftInputError(
+            say(
+                "The {name} data of a drift check is empty.",
+                "Kayma denetiminin {name} verisi boş.",
+                name=name,
+            ),
+            consequence=NO_VERDICT,
+        )
     texts = [str(column) for column in frame if not pd.api.types.is_numeric_dtype(frame[column])]
     unusable = (
         texts
@@ -195,8 +221,15 @@ def _refuse_unusable_values(frame: pd.DataFrame, name: str) -> None:
     )
     if unusable:
         raise DriftInputError(
-            f"The {name} data of a drift check has values that are missing, infinite or no numbers "
-            f"in {len(unusable)} of {frame.shape[1]} columns.",
+            say(
+                "The {name} data of a drift check has values that are missing, infinite or no numbers in "
+                "{n} of {all} columns.",
+                "Kayma denetiminin {name} verisinde {all} sütunun {n} tanesinde eksik, sonsuz ya da sayı "
+                "olmayan değerler var.",
+                name=name,
+                n=len(unusable),
+                all=frame.shape[1],
+            ),
             which=unusable,
             consequence=NO_VERDICT,
         )
@@ -207,8 +240,13 @@ def _refuse_constants(reference: pd.DataFrame, current: pd.DataFrame) -> None:
     constant = both.columns[both.min() == both.max()].astype(str).tolist()
     if constant:
         raise DriftInputError(
-            f"{len(constant)} of {both.shape[1]} columns hold one and the same value everywhere: "
-            "nothing can be said about their distribution.",
+            say(
+                "{n} of {all} columns hold one and the same value everywhere: nothing can be said about "
+                "their distribution.",
+                "{all} sütunun {n} tanesi hep aynı değerde: dağılımları hakkında bir şey denemez.",
+                n=len(constant),
+                all=both.shape[1],
+            ),
             which=constant,
             consequence=NO_VERDICT,
         )

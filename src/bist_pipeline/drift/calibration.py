@@ -21,6 +21,7 @@ from bist_pipeline.drift.replays import Replays, build_replays
 from bist_pipeline.drift.status import NO_VERDICT
 from bist_pipeline.drift.summary import summarise
 from bist_pipeline.errors import DriftInputError
+from bist_pipeline.wording import Wording
 
 SCORE, MOVE = "score", "move"
 # The weekly checks, each with its replays.
@@ -162,7 +163,10 @@ def from_bytes(content: bytes) -> Calibration:
         )
     except (BadZipFile, OSError, EOFError, KeyError, TypeError, ValueError) as error:
         raise DriftInputError(
-            f"The champion's calibration cannot be read: {error}.",
+            Wording(
+                f"The champion's calibration cannot be read: {error}.",
+                "Modelin kayma ayarı okunamıyor: dosya bozuk ya da başka bir sürümün.",
+            ),
             consequence=NO_VERDICT,
             next_step="bist train (it builds a missing or damaged calibration again)",
         ) from error

@@ -126,7 +126,12 @@ def check_missing(frame: pd.DataFrame, *, session: dt.date, min_history: Mapping
     frame = frame[frame["session"] <= pd.Timestamp(session)]
     if frame.empty or frame["session"].max() != pd.Timestamp(session):
         raise DriftInputError(
-            f"The table to check for missing values has no row of {session}.", consequence=NO_VERDICT
+            say(
+                "The table to check for missing values has no row of {day}.",
+                "Eksik değerleri aranacak tabloda {day} seansının satırı yok.",
+                day=session,
+            ),
+            consequence=NO_VERDICT,
         )
     position = pd.Series(np.unique(frame["session"], return_inverse=True)[1], index=frame.index)
     age = position - position.groupby(frame["symbol"]).transform("min")
@@ -184,7 +189,10 @@ def _select_history(
     calendar = pd.DatetimeIndex(sessions)
     day = pd.Timestamp(session)
     if day not in calendar:
-        raise DriftInputError(f"{session} is no session of the trading calendar.", consequence=NO_VERDICT)
+        told = say(
+            "{day} is no session of the trading calendar.", "{day}, takvimde bir seans değil.", day=session
+        )
+        raise DriftInputError(told, consequence=NO_VERDICT)
     bars = prices[(prices["session"] <= day) & prices["session"].isin(calendar)]
     first = bars["session"].min() if len(bars) else day
     return bars, calendar[(calendar >= first) & (calendar <= day)]
@@ -385,5 +393,11 @@ def _require_columns(frame: pd.DataFrame, columns: Iterable[str]) -> None:
     absent = [column for column in columns if column not in frame]
     if absent:
         raise DriftInputError(
-            f"A table to check lacks {len(absent)} of its columns.", which=absent, consequence=NO_VERDICT
+            say(
+                "A table to check lacks {n} of its columns.",
+                "Denetlenecek tablonun {n} sütunu eksik.",
+                n=len(absent),
+            ),
+            which=absent,
+            consequence=NO_VERDICT,
         )

@@ -68,8 +68,10 @@ def tell_checks(checks: Iterable[Check]) -> Wording:
 
 
 def tell_failure(error: DriftInputError) -> Wording:
-    """Say that a check could not be made, and why; the reason is the error's own, in English."""
+    """Say that a check could not be made, and why."""
     which = f" ({', '.join(error.which)})" if error.which else ""
-    turkish = f"Denetim yapılamadı; bu, kayma yok demek değildir. Hata iletisi: “{error.what}”{which}."
-    following = f" Sonraki adım: {error.next_step}" if error.next_step else ""
+    reason = error.turkish or f"İngilizce hata iletisi: “{error.what}”"
+    turkish = f"Denetim yapılamadı; bu, kayma yok demek değildir. {reason.removesuffix('.')}{which}."
+    # What follows the command in brackets explains it in English.
+    following = f" Sonraki adım: {error.next_step.partition(' (')[0]}" if error.next_step else ""
     return Wording(str(error), turkish + following)
