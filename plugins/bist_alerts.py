@@ -149,7 +149,7 @@ def send(*, check: str, urgency: str, since: str, cause: Wording, section: tuple
         runbook=f"docs/en/operating.md, section '{section[0]}'",
         turkish=f"{cause.tr}\n\nNe yapmalı: docs/tr/isletme.md, bölüm '{section[1]}'",
     )
-    for failure in send_alert(alert, settings.alerts):
+    for failure in send_alert(alert, settings.alerts).failures:
         log.error("The alert did not arrive by %s", failure)
 
 

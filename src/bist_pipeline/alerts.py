@@ -1,7 +1,8 @@
 """Tell people what needs them: in the log, by e-mail, by webhook.
 
 An episode of drift has begun, a run has failed or is late, the known calendar ends. An edge: it sends one
-message and knows nothing of why. Whoever calls it knows what was sent, and what to do where a channel fails.
+message and knows nothing of why. Whoever calls it remembers which channels a message has reached, where one
+that failed is to be tried again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import smtplib
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from email.message import EmailMessage
 
@@ -49,29 +50,45 @@ class Alert:
         return f"{english}\n{self.turkish}\n" if self.turkish else english
 
 
-def send(alert: Alert, settings: AlertSettings) -> list[str]:
+@dataclass(frozen=True)
+class Delivery:
+    """Which channels an alert has reached by now, and what went wrong with the others."""
+
+    reached: tuple[str, ...]
+    failures: tuple[str, ...]
+
+
+def send(alert: Alert, settings: AlertSettings, *, reached: Collection[str] = ()) -> Delivery:
     """Send an alert by every channel that is configured; the log is always one.
 
-    Returns
-    -------
-    list of str
-        What went wrong, by channel; empty if the alert has arrived everywhere.
+    Parameters
+    ----------
+    alert : Alert
+    settings : AlertSettings
+    reached : collection of str
+        Channels that have it already: they are left out.
     """
-    log.warning(alert.text)
-    failures = []
+    channels: dict[str, Callable[[], None]] = {"log": lambda: log.warning(alert.text)}
     if settings.smtp_host and settings.mail_to:
-        failures += _attempt("e-mail", lambda: _send_mail(alert, settings))
+        channels["e-mail"] = lambda: _send_mail(alert, settings)
     if settings.webhook_url:
-        failures += _attempt("webhook", lambda: _call_webhook(alert, settings))
-    return failures
+        channels["webhook"] = lambda: _call_webhook(alert, settings)
+    failures = {
+        channel: failure
+        for channel, action in channels.items()
+        if channel not in reached and (failure := _attempt(action)) is not None
+    }
+    told = tuple(sorted({*reached, *channels} - failures.keys()))
+    return Delivery(told, tuple(f"{channel}: {failure}" for channel, failure in failures.items()))
 
 
-def _attempt(channel: str, action: Callable[[], None]) -> list[str]:
+def _attempt(action: Callable[[], None]) -> str | None:
+    """Say what went wrong; None if nothing did."""
     try:
         action()
     except (OSError, smtplib.SMTPException, urllib.error.URLError) as error:
-        return [f"{channel}: {error}"]
-    return []
+        return str(error)
+    return None
 
 
 def _send_mail(alert: Alert, settings: AlertSettings) -> None:

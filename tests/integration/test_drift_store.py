@@ -20,6 +20,7 @@ from bist_pipeline.stages.watch import record
 from bist_pipeline.store.drift import (
     RetrainRequest,
     StoredCalibration,
+    answer_requests,
     read_calibration,
     read_checks,
     read_episodes,
@@ -98,7 +99,9 @@ def test_an_alert_arrives_by_webhook_and_mail_with_urgency_cause_and_runbook(web
         webhook_url=url, smtp_host="127.0.0.1", smtp_port=port, mail_to=("ops@example.org",)
     )
 
-    assert send(ALERT, everywhere) == []
+    delivery = send(ALERT, everywhere)
+
+    assert (delivery.reached, delivery.failures) == (("e-mail", "log", "webhook"), ())
 
     assert posted[0]["cause"] == "Türkçe: ölçü"
     assert all(words in posted[0]["text"] for words in ("before the next session", "What to do: Look."))
@@ -107,10 +110,11 @@ def test_an_alert_arrives_by_webhook_and_mail_with_urgency_cause_and_runbook(web
 
 
 def test_a_channel_that_fails_stops_nothing_and_is_named():
-    failures = send(ALERT, AlertSettings(webhook_url="http://127.0.0.1:1/", timeout_seconds=1))
+    delivery = send(ALERT, AlertSettings(webhook_url="http://127.0.0.1:1/", timeout_seconds=1))
 
-    assert len(failures) == 1
-    assert failures[0].startswith("webhook: ")
+    assert delivery.reached == ("log",)
+    (failure,) = delivery.failures
+    assert failure.startswith("webhook: ")
 
 
 def test_one_message_per_episode_however_often_and_in_whatever_order_checks_are_made(
@@ -147,10 +151,34 @@ def test_an_alert_that_did_not_arrive_is_sent_with_the_next_checks(store, webhoo
     assert [message["since"] for message in posted] == [str(FRIDAY)]
 
 
-def test_a_new_calibration_answers_the_requests_before_it(store):
-    request = RetrainRequest(FRIDAY, "drifted", False, NOW, None)
+def test_a_channel_that_was_reached_is_not_told_again_while_another_is_down(
+    store, webhook, mail, tmp_path, caplog
+):
+    (url, posted), (port, mailed) = webhook, mail
+    broken = AlertSettings(
+        webhook_url=url, smtp_host="127.0.0.1", smtp_port=1, mail_to=("ops@example.org",), timeout_seconds=1
+    )
+    settings = Settings(home=tmp_path, source="files", alerts=broken)
+    for session in (FRIDAY, FRIDAY, MONDAY):
+        (failure,) = record(settings, store, session, [found(Status.RED)])
+        assert "break by e-mail" in failure
+    assert (len(posted), len(mailed)) == (1, 0)
+
+    mended = settings.model_copy(update={"alerts": broken.model_copy(update={"smtp_port": port})})
+    for _ in range(2):
+        assert record(mended, store, MONDAY, [found(Status.RED)]) == ()
+
+    assert (len(posted), len(mailed)) == (1, 1)
+    assert len([entry for entry in caplog.records if entry.name == "bist_pipeline.alerts"]) == 1
+    with connect(store) as connection:
+        (episode,) = read_episodes(connection, "files")
+    assert (episode.alerted_at is not None, episode.alerted_by) == (True, ["e-mail", "log", "webhook"])
+
+
+def test_a_training_answers_the_requests_before_it_and_a_calibration_is_kept(store):
+    request = RetrainRequest(FRIDAY, Wording("drifted", "kaydı"), False, NOW, None)
     assert write_request(store, "files", request)
-    assert not write_request(store, "files", replace(request, reason="again"))
+    assert not write_request(store, "files", replace(request, forced=True))
     assert write_request(store, "files", replace(request, session=MONDAY, forced=True))
     calibration = StoredCalibration(
         *("bist-rank-63s", "2", FRIDAY, FRIDAY, ["beta_252", "vol_126"], "a" * 16, "b" * 16, "drift/x.npz"),
@@ -158,14 +186,15 @@ def test_a_new_calibration_answers_the_requests_before_it(store):
     )
 
     write_calibration(store, "files", calibration)
+    answer_requests(store, "files", until=FRIDAY, model_version="2")
 
     with connect(store) as connection:
         known = read_calibration(connection, "files", name="bist-rank-63s", version="2")
         requests = read_requests(connection, "files")
     assert known == calibration
     assert [(r.session, r.reason, r.answered_by) for r in requests] == [
-        (FRIDAY, "drifted", "2"),
-        (MONDAY, "drifted", None),
+        (FRIDAY, Wording("drifted", "kaydı"), "2"),
+        (MONDAY, Wording("drifted", "kaydı"), None),
     ]
 
 

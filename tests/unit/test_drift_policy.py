@@ -9,6 +9,7 @@ from bist_pipeline.drift.policy import (
     Outcome,
     build_episodes,
     find_retrain_reason,
+    find_since,
     find_stopped,
     find_yardstick,
     is_weekly_due,
@@ -93,11 +94,36 @@ def test_a_model_is_asked_for_when_features_and_scores_drift_two_weeks_running_o
         days = [day(offset) for offset in requested]
         return find_retrain_reason(both, session=day(5), requested=days, sessions=SESSIONS)
 
-    assert "two weeks running" in reason({0: A, 5: R})
+    asked = reason({0: A, 5: R})
+    assert ("two weeks running" in asked.en, "iki haftadır" in asked.tr) == (True, True)
     assert reason({0: OK, 5: A}) is None
     assert reason({0: A, 5: Status.ERROR}) is None
     assert reason({0: A, 5: A}, requested=(-57,)) is None
     assert reason({0: A, 5: A}, requested=(-58,)) is not None
+
+
+@pytest.mark.parametrize(
+    ("check", "statuses", "expected"),
+    [
+        ("break", {0: A, 1: OK, 2: A}, 0),
+        ("break", {0: R, 1: A}, 0),
+        ("break", {0: R, 7: A}, 7),
+        ("break", {0: R, 1: OK}, None),
+        ("features", {0: A}, 0),
+        ("features", {0: R, 5: A, 10: A}, 0),
+        ("features", {0: R, 5: OK, 10: A}, 10),
+        ("features", {0: A, 15: A}, 15),
+        ("scores", {0: A, 5: A}, 0),
+        ("regime", {0: OK, 5: INFO, 10: INFO}, 5),
+        ("regime", {0: INFO, 5: OK}, None),
+        # Single shares are named on most days: that is nothing that lasts.
+        ("data_quality", {0: INFO, 1: INFO, 2: Status.BLOCK}, 2),
+    ],
+)
+def test_since_when_is_told_of_whatever_is_not_fine(check, statuses, expected):
+    found = find_since(history(check, statuses)[::-1], sessions=SESSIONS)
+
+    assert found == ({} if expected is None else {check: day(expected)})
 
 
 @pytest.mark.parametrize(
@@ -116,9 +142,13 @@ def test_what_was_stopped_and_not_released_is_stopped():
         *history("performance_daily", {8: R}),
     ]
 
-    assert find_stopped(known, released=[]) == {day(offset) for offset in (0, 2, 3, 6, 7)}
+    assert find_stopped(known, released={}) == {day(offset) for offset in (0, 2, 3, 6, 7)}
     # What is missing stays missing, whoever releases it.
-    assert find_stopped(known, released=[day(0), day(2), day(6)]) == {day(3), day(6), day(7)}
+    seen = {outcome.session: outcome.message for outcome in known}
+    released = {day(offset): seen[day(offset)] for offset in (0, 2, 6)}
+    assert find_stopped(known, released=released) == {day(3), day(6), day(7)}
+    # A person released what the check said then, and not what it says now.
+    assert day(0) in find_stopped(known, released={day(0): Wording("another fault", "başka bir arıza")})
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from bist_pipeline.calendar import bist_calendar
+from bist_pipeline.drift.breaks import FeatureBreak
 from bist_pipeline.drift.policy import RUNBOOK
 from bist_pipeline.drift.replays import build_replays
 from bist_pipeline.drift.report import WEEKS_SHOWN, measure_scores, tell_features
@@ -27,6 +28,7 @@ from bist_pipeline.reports.drift import (
     as_line,
     render_drift,
 )
+from bist_pipeline.store.drift import RetrainRequest
 from bist_pipeline.wording import Wording
 from tests.unit.test_distribution import COLUMNS, DAYS, as_table, stationary_market
 
@@ -91,6 +93,71 @@ def test_the_newest_week_is_the_check_itself_and_the_weeks_show_when_it_began(st
     assert np.median(story.samples[0].now) > np.median(story.samples[0].then)
 
 
+def test_the_event_near_the_session_is_marked_among_those_of_the_weeks(report):
+    page = render_drift(replace(report, events=[EVENTS[4], EVENTS[5]], near=[EVENTS[5]]))
+
+    assert page.count("near the session or an alarm") == 1
+    assert "Known events within five sessions" in page
+    assert "near the session or an alarm" not in render_drift(report)
+
+
+def test_a_held_session_shows_what_jumped_most_and_the_events_near_it(report):
+    told = Wording("a jump.", "bir sıçrama.")
+    held = Check("break", Status.RED, 4.0, None, 1.5, told, told, record=0.1)
+    measures = [
+        FeatureBreak(f"f{i // 2}", ("level", "order")[i % 2], 0.4, 0.1, 4.0 - i / 10, Status.RED)
+        for i in range(14)
+    ]
+    stopped = replace(
+        report,
+        status=Status.RED,
+        checks=[as_line(held, END, since={"break": END})],
+        story=None,
+        scores=None,
+        measures=measures,
+        stop=Stop(None, told),
+        events=[EVENTS[7]],
+        near=[EVENTS[7]],
+    )
+
+    page = render_drift(stopped)
+
+    assert "trading halted and the session&#39;s trades cancelled" in page
+    assert [f"<small>f{i}</small>" in page for i in range(6)] == [True] * 5 + [False]
+    assert "beyond the record: never" in page
+    assert f'since</span><span lang="tr">başlangıç:</span> {END}' in page
+    quiet = replace(stopped, checks=[as_line(replace(held, status=Status.OK), END)], events=[], near=[])
+    assert "<small>f0</small>" not in render_drift(quiet)
+    assert "None in the table, which is short" in render_drift(quiet)
+
+
+@pytest.mark.parametrize(
+    ("name", "p_value", "words"),
+    [
+        ("features", 0.03, "1 of 33 times"),
+        ("performance_daily", 0.4, "4 of 10 times"),
+        ("performance_daily", 1e-9, "1 of 1000 times"),
+        ("data_quality", None, "a fixed limit, no rate"),
+        ("performance_change", None, "an alarm in 1 of 1,000 sessions"),
+        ("performance_quarter", None, "below zero without any skill: 1 of 2 times"),
+    ],
+)
+def test_every_check_says_in_words_how_often_it_shows_as_much_while_nothing_is_wrong(
+    report, name, p_value, words
+):
+    line = replace(report.checks[0], name=name, p_value=p_value)
+
+    assert words in render_drift(replace(report, checks=[line]))
+
+
+def test_effect_sizes_and_open_requests_stand_in_the_report(report):
+    asked = RetrainRequest(END, Wording("both drift", "ikisi de kayıyor"), False, None, None)
+
+    page = render_drift(replace(report, asked=[asked]))
+
+    assert all(words in page for words in ("PSI</th>", "Wasserstein</th>", "both drift", "ikisi de kayıyor"))
+
+
 def test_the_page_shows_what_a_person_needs(report):
     page = render_drift(report)
     for said in (
@@ -140,7 +207,7 @@ def test_a_stopped_session_says_which_rule_which_shares_what_stays_and_what_to_d
     said = Wording("12.5% of the shares repeat.", "Hisselerin %12,5 kadarı yineliyor.")
     shares = tuple(f"S{i:02}" for i in range(40))
     blocked = Check("data_quality", Status.BLOCK, 0.125, None, 0.05, said, said, shares=shares)
-    since = {("data_quality", "BLOCK"): dt.date(2024, 6, 26)}
+    since = {"data_quality": dt.date(2024, 6, 26)}
     stop = Stop(dt.date(2024, 6, 25), Wording("bist ingest (repaired)", "bist ingest (onarılınca)"))
     page = render_drift(
         Report(

@@ -139,7 +139,11 @@ def check_break(
     sessions = np.unique(rows["session"])
     if not len(sessions) or sessions[-1] != np.datetime64(session, "ns"):
         raise DriftInputError(
-            f"The feature table has no rows of {session}.",
+            say(
+                "The feature table has no rows of {day}.",
+                "Özellik tablosunda {day} seansının satırı yok.",
+                day=session,
+            ),
             consequence=NO_VERDICT,
             next_step=f"bist features --session {session}",
         )
@@ -166,7 +170,11 @@ def _require_same_columns(record: BreakRecord, columns: Mapping[str, int]) -> No
     differing = {*record.columns} ^ {*columns}
     if differing:
         raise DriftInputError(
-            f"The champion's calibration watches other features than there are: {len(differing)} differ.",
+            say(
+                "The champion's calibration watches other features than there are: {n} differ.",
+                "Modelin kayma ayarı, var olanlardan başka özellikleri izliyor: {n} tanesi farklı.",
+                n=len(differing),
+            ),
             which=sorted(differing),
             consequence=NO_VERDICT,
             next_step="bist train (a new champion gets a new calibration)",

@@ -13,8 +13,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from bist_pipeline.drift.adapter import CVM_RUN_TIME, CVM_WINDOWS, cvm_statistics
+from bist_pipeline.drift.distribution import as_rate
 from bist_pipeline.drift.status import Check, Status
 from bist_pipeline.drift.wording import NO_ACTION, tell_failure
 from bist_pipeline.errors import DriftInputError
@@ -27,6 +29,8 @@ QUARTER_ICS = 252
 # With a smaller mean daily IC, monitoring performance finds nothing in useful time (measured).
 LEAST_SKILL = 0.01
 MIN_SHARES = 20
+# What is rarer than once in so many is said to be just that.
+LEAST_OFTEN = 1_000
 
 # From alibi-detect 0.13, `simulate_cvm_thresholds(252, simulations=40_000, seed=20260101)`, from the 21st
 # step on: what a stream without drift passes once in 1,000 steps.
@@ -115,13 +119,14 @@ def check_performance(
     three Checks
         `performance_change`: AMBER where alibi-detect's online detector sees other daily ICs than before, and
         their mean is lower; ERROR where it is not installed or cannot judge them. `performance_daily`: RED
-        where the mean of the last 126 is negative.
+        where the mean of the last 126 is negative; its p is how often a model as good as before the champion
+        has so low a mean, by the normal distribution.
         `performance_quarter`: RED where the mean of the last 252 is, and states how many independent quarters
         that is.
     """
     return (
         _mention_skill(_check_change(reference, since_champion), reference),
-        _mention_skill(_check_daily(daily), reference),
+        _mention_skill(_check_daily(daily, reference), reference),
         _check_quarter(quarterly, horizon),
     )
 
@@ -170,7 +175,7 @@ def _check_change(reference: NDArray[np.float64], stream: NDArray[np.float64]) -
     return Check(name, status, float(statistics), None, threshold, _ACTIONS[status], message)
 
 
-def _check_daily(daily: NDArray[np.float64]) -> Check:
+def _check_daily(daily: NDArray[np.float64], reference: NDArray[np.float64]) -> Check:
     name = "performance_daily"
     if len(daily) < DAILY_ICS:
         told = say(
@@ -188,7 +193,36 @@ def _check_daily(daily: NDArray[np.float64]) -> Check:
         mean=say_number(mean, 3, signed=True),
         n=DAILY_ICS,
     )
-    return Check(name, status, mean, None, 0.0, _ACTIONS[status], message)
+    p_value = _rarity(mean, reference)
+    if p_value is not None:
+        message = join([message, _say_rarity(p_value)])
+    return Check(name, status, mean, p_value, 0.0, _ACTIONS[status], message)
+
+
+def _rarity(mean: float, reference: NDArray[np.float64]) -> float | None:
+    """How often the mean of 126 daily ICs like those of the reference is as low; None without a full one."""
+    if len(reference) < REFERENCE_ICS or np.ptp(reference) == 0:
+        return None
+    error = reference.std(ddof=1) / np.sqrt(DAILY_ICS)
+    return float(norm.cdf((mean - reference.mean()) / error))
+
+
+def _say_rarity(p_value: float) -> Wording:
+    if p_value < 1 / LEAST_OFTEN:
+        return say(
+            "A model as good as before has so low a mean in fewer than 1 of {least} half years.",
+            "Eskisi kadar iyi bir modelin ortalaması bu kadar düşük {least} yarım yılın 1 tanesinden azında "
+            "olur.",
+            least=say_number(LEAST_OFTEN),
+        )
+    some, of = as_rate(p_value)
+    return say(
+        "A model as good as before has so low a mean in about {some} of {of} half years.",
+        "Eskisi kadar iyi bir modelin ortalaması yaklaşık {of} yarım yılın {some} tanesinde bu kadar düşük "
+        "olur.",
+        some=some,
+        of=of,
+    )
 
 
 def _check_quarter(quarterly: NDArray[np.float64], horizon: int) -> Check:
@@ -212,8 +246,10 @@ def _check_quarter(quarterly: NDArray[np.float64], horizon: int) -> Check:
     mean = float(quarterly[-QUARTER_ICS:].mean())
     status = Status.RED if mean < 0 else Status.OK
     message = say(
-        "Mean rank IC {mean} over {horizon} sessions, of {n} published ones. {rests_on}",
-        "Yayımlanan {n} seansın {horizon} seanslık ortalama sıra IC'si {mean}. {rests_on}",
+        "Mean rank IC {mean} over {horizon} sessions, of {n} published ones. {rests_on} Ranks without any "
+        "skill are below zero in 1 of 2 such years.",
+        "Yayımlanan {n} seansın {horizon} seanslık ortalama sıra IC'si {mean}. {rests_on} Hiçbir isabeti "
+        "olmayan sıralama, böyle 2 yılın 1 tanesinde sıfırın altında kalır.",
         mean=say_number(mean, 3, signed=True),
         horizon=horizon,
         n=QUARTER_ICS,

@@ -7,7 +7,8 @@ the history in one place and never opens an episode twice.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -135,21 +136,36 @@ def is_weekly_due(session: dt.date, *, sessions: Days, last: dt.date | None) -> 
     return not len(later) or later[0].item().isocalendar()[:2] != session.isocalendar()[:2]
 
 
-def find_stopped(history: Iterable[Outcome], *, released: Collection[dt.date]) -> frozenset[dt.date]:
+def find_stopped(history: Iterable[Outcome], *, released: Mapping[dt.date, Wording]) -> frozenset[dt.date]:
     """Sessions that a check stopped and no person released: none of them says what is usual.
 
     Parameters
     ----------
     history : iterable of Outcome
-    released : collection of date
-        Sessions of which a person said that they are right as they are. Missing values cannot be released.
+    released : mapping of date to Wording
+        Sessions of which a person said that they are right as they are, and what the checks had told that
+        person. Missing values cannot be released.
     """
     return frozenset(
         outcome.session
         for outcome in history
         if outcome.status is STOPPING.get(outcome.check)
-        and (outcome.session not in released or outcome.check == "missing_values")
+        and (
+            outcome.check == "missing_values"
+            or not is_covered(outcome.message, released.get(outcome.session))
+        )
     )
+
+
+def is_covered(message: Wording, seen: Wording | None) -> bool:
+    r"""Whether a release covers what a check says: only what the person saw, a line for each check.
+
+    >>> is_covered(Wording("a jump.", "bir sıçrama."), Wording("late.\na jump.", "geç.\nbir sıçrama."))
+    True
+    >>> is_covered(Wording("a jump.", "bir sıçrama."), None)
+    False
+    """
+    return seen is not None and message.en in seen.en.splitlines()
 
 
 def find_yardstick(
@@ -213,9 +229,52 @@ def build_episodes(history: Iterable[Outcome], *, sessions: Days) -> list[Episod
     return sorted(episodes, key=lambda episode: (episode.opened_on, episode.check))
 
 
+def find_since(history: Iterable[Outcome], *, sessions: Days) -> dict[str, dt.date]:
+    """Say since when each check, as it stood last, has alarmed or had something to note; nothing where fine.
+
+    An alarm that became more or less urgent is the same one, and a few sessions without another do not end
+    that of a daily check. Here an AMBER counts from its first week, though nobody is told of it yet.
+
+    Parameters
+    ----------
+    history : iterable of Outcome
+        In any order, one for each session and check.
+    sessions : array of datetime64[D]
+        The trading calendar.
+    """
+    by_check: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in sorted(history, key=lambda outcome: outcome.session, reverse=True):
+        by_check[outcome.check].append(outcome)
+    return {
+        check: _find_start(outcomes, sessions)
+        for check, outcomes in by_check.items()
+        if _find_kind(outcomes[0]) is not None
+    }
+
+
+def _find_start(newest_first: Sequence[Outcome], sessions: Days) -> dt.date:
+    start, *earlier = newest_first
+    kind, is_daily = _find_kind(start), start.check in DAILY
+    for outcome in earlier:
+        is_apart = _between(sessions, outcome.session, start.session) > (
+            QUIET_SESSIONS if is_daily else NEXT_WEEK
+        )
+        is_same = _find_kind(outcome) == kind
+        if is_apart or not (is_same or is_daily):
+            break
+        start = outcome if is_same else start
+    return start.session
+
+
+def _find_kind(outcome: Outcome) -> str | None:
+    if outcome.status in ALARMS:
+        return "alarm"
+    return "note" if outcome.status is Status.INFO and outcome.check not in DAILY else None
+
+
 def find_retrain_reason(
     history: Iterable[Outcome], *, session: dt.date, requested: Sequence[dt.date], sessions: Days
-) -> str | None:
+) -> Wording | None:
     """Say why the model should be trained anew; None where it should not, or was asked for within a quarter.
 
     Parameters
@@ -233,7 +292,10 @@ def find_retrain_reason(
         return None
     known = [outcome for outcome in history if outcome.session <= session]
     if all(_is_lasting([o for o in known if o.check == check], session, sessions) for check in WEEKLY):
-        return "Features and scores have both drifted for two weeks running."
+        return Wording(
+            "Features and scores have both drifted for two weeks running.",
+            "Özellikler de puanlar da üst üste iki haftadır kayıyor.",
+        )
     return None
 
 

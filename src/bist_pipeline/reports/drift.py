@@ -9,14 +9,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from markupsafe import Markup
 
-from bist_pipeline.drift.performance import LEAST_SKILL
+from bist_pipeline.drift.adapter import CVM_RUN_TIME
+from bist_pipeline.drift.breaks import FeatureBreak
+from bist_pipeline.drift.distribution import as_rate
+from bist_pipeline.drift.performance import LEAST_OFTEN, LEAST_SKILL
 from bist_pipeline.drift.policy import RUNBOOK
-from bist_pipeline.drift.report import FeatureStory, ScoreEffect, Values
+from bist_pipeline.drift.report import TOP_FEATURES, FeatureStory, ScoreEffect, Values
 from bist_pipeline.drift.status import ALARMS, Check, Status
 from bist_pipeline.events import Event
 from bist_pipeline.features.wording import name_feature
 from bist_pipeline.reports import drift_charts as charts
 from bist_pipeline.reports.page import in_both, open_environment, show
+from bist_pipeline.store.drift import RetrainRequest
 from bist_pipeline.wording import Wording, say, say_number, say_percent
 
 # Each text in English and Turkish.
@@ -99,6 +103,24 @@ POINTS_TO = {
     **dict.fromkeys(("performance_change", "performance_daily", "performance_quarter"), ("model", "model")),
     "order": ("", ""),
 }
+# What can be said of checks that have no p.
+_RATES = {
+    "data_quality": Wording("a fixed limit, no rate", "sabit sınır, oranı yok"),
+    "break": Wording("beyond the record: never", "rekorun ötesi: hiç"),
+    "missing_values": Wording("beyond the record: never", "rekorun ötesi: hiç"),
+    "performance_change": say(
+        "an alarm in 1 of {n} sessions", "{n} seansta bir alarm", n=say_number(CVM_RUN_TIME)
+    ),
+    "performance_quarter": Wording(
+        "below zero without any skill: 1 of 2 times", "isabet hiç yokken sıfırın altı: 2 kezden 1 tanesinde"
+    ),
+}
+# What a measure of the daily check compares.
+JUMPS = {
+    "level": ("values", "değerler"),
+    "shape": ("shape of the distribution", "dağılımın biçimi"),
+    "order": ("order of the shares (correlation)", "hisselerin sırası (korelasyon)"),
+}
 # Of the shares that a stopped session names, so many are listed.
 _SHARES_NAMED = 30
 _IN_TIMES = ("features", "regime", "scores", "score_spread", "break")
@@ -131,7 +153,12 @@ class Stop:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything the page shows; what could not be had is None or empty."""
+    """Everything the page shows; what could not be had is None or empty.
+
+    `near` are those of the events that lie close to the session or to the first day of an alarm. `measures`
+    are the changes since the last good session, the most unusual first; `asked` the requests for a new model
+    that wait.
+    """
 
     session: dt.date
     source: str
@@ -145,14 +172,15 @@ class Report:
     ic_before: Values = field(default_factory=lambda: np.empty(0))
     ic_since: Values = field(default_factory=lambda: np.empty(0))
     events: Sequence[Event] = ()
+    near: Sequence[Event] = ()
     knows_events: bool = False
+    measures: Sequence[FeatureBreak] = ()
+    asked: Sequence[RetrainRequest] = ()
     stop: Stop | None = None
 
 
-def as_line(
-    check: Check, session: dt.date, *, since: Mapping[tuple[str, str], dt.date] | None = None
-) -> CheckLine:
-    """Prepare a check of a session for the report; `since`: since when alarms last, by check and status."""
+def as_line(check: Check, session: dt.date, *, since: Mapping[str, dt.date] | None = None) -> CheckLine:
+    """Prepare a check of a session for the report; `since`: since when alarms last, by check."""
     return CheckLine(
         session,
         check.check,
@@ -162,7 +190,7 @@ def as_line(
         check.threshold,
         check.record,
         check.message,
-        since=(since or {}).get((check.check, check.status.value)),
+        since=(since or {}).get(check.check),
         shares=check.shares,
     )
 
@@ -171,7 +199,7 @@ def render_drift(report: Report) -> str:
     """Lay out the report of one session; the same values always give the same page."""
     environment = open_environment()
     environment.filters |= {"points": _in_points, "times": _times, "figure": _figure}
-    names = {"STATUSES": STATUSES, "CHECKS": CHECKS, "POINTS_TO": POINTS_TO}
+    names = {"STATUSES": STATUSES, "CHECKS": CHECKS, "POINTS_TO": POINTS_TO, "JUMPS": JUMPS}
     first = next((line for line in report.checks if line.status is report.status), None)
     is_waiting = first is None and report.status is Status.INFO
     return environment.get_template("drift.html").render(
@@ -179,8 +207,10 @@ def render_drift(report: Report) -> str:
         verdict=WAITING if is_waiting else VERDICTS[report.status.value],
         why=show(report.told),
         alarms=[line for line in report.checks if line.status in ALARMS],
+        jumps=_pick_jumps(report),
         charts=charts,
         measured=_measured,
+        rate=_say_rate,
         runbook=lambda name: _runbook(name, report.session),
         plain=lambda name: in_both(*name_feature(name)),
         number=_number,
@@ -191,6 +221,25 @@ def render_drift(report: Report) -> str:
         say_percent=say_percent,
         **names,
     )
+
+
+def _pick_jumps(report: Report) -> list[FeatureBreak]:
+    """The most unusual change of each feature, the five furthest: where the daily check alarms."""
+    alarming = any(line.name == "break" and line.status in ALARMS for line in report.checks)
+    furthest: dict[str, FeatureBreak] = {}
+    for measure in report.measures if alarming else ():
+        furthest.setdefault(measure.feature, measure)
+    return list(furthest.values())[:TOP_FEATURES]
+
+
+def _say_rate(line: CheckLine) -> Wording:
+    """How often a check shows as much while nothing is wrong, in words; empty where that is not known."""
+    if line.statistic is None:
+        return Wording("", "")
+    if line.p_value is not None:
+        some, of = as_rate(max(line.p_value, 1 / LEAST_OFTEN))
+        return say("{some} of {of} times", "{of} kezden {some} tanesinde", some=some, of=of)
+    return _RATES.get(line.name, Wording("", ""))
 
 
 def _measured(line: CheckLine, value: float | None) -> Markup:

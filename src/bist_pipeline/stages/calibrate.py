@@ -33,6 +33,7 @@ from bist_pipeline.stages.yardstick import read_standing
 from bist_pipeline.store.drift import StoredCalibration, read_calibration, write_calibration
 from bist_pipeline.store.engine import connect
 from bist_pipeline.tracking import ModelVersion, Registry
+from bist_pipeline.wording import say
 
 # All that the replays of the score check look back on, and how much of it is scored at a time.
 SCORED_SESSIONS = 1_050
@@ -89,25 +90,38 @@ def load_calibration(settings: Settings, model: ModelVersion) -> Calibration:
     lake = open_lake(settings)
     with connect(open_store(settings)) as connection:
         known = read_calibration(connection, settings.source, name=model.name, version=model.version)
+    called = say("{name} version {version}", "{name} sürüm {version}", name=model.name, version=model.version)
     build = f"bist train --session {model.trained_through} (it builds a missing calibration)"
     if known is None:
         raise DriftInputError(
-            f"{model.name} version {model.version} has no drift calibration.",
+            say(
+                "{model} has no drift calibration.",
+                "{model} için kayma ayarı yok.",
+                model=called,
+            ),
             consequence="No check can say what is usual; that is not the same as no drift.",
             next_step=build,
         )
     content = _recall(lake, known)
     if content is None or _hash(content) != known.content_hash:
         raise DriftInputError(
-            f"The drift calibration of {model.name} version {model.version} is not the file that was stored.",
+            say(
+                "The drift calibration of {model} is not the file that was stored.",
+                "{model} için saklanan kayma ayarı, dosyadaki ayar değil.",
+                model=called,
+            ),
             consequence="No check can say what is usual; that is not the same as no drift.",
             next_step=build,
         )
     differing = {*known.features} ^ {*watched_columns(lake)}
     if differing:
         raise DriftInputError(
-            f"The drift calibration of {model.name} version {model.version} is for other features than the "
-            f"lake holds: {len(differing)} differ.",
+            say(
+                "The drift calibration of {model} is for other features than the lake holds: {n} differ.",
+                "{model} için kayma ayarı, göldekilerden başka özellikler için yapılmış: {n} tanesi farklı.",
+                model=called,
+                n=len(differing),
+            ),
             which=sorted(differing),
             consequence="No check can say what is usual; that is not the same as no drift.",
             next_step=build,
@@ -115,8 +129,12 @@ def load_calibration(settings: Settings, model: ModelVersion) -> Calibration:
     calibration = from_bytes(content)
     if hash_columns(calibration.columns) != known.features_hash:
         raise DriftInputError(
-            f"The drift calibration of {model.name} version {model.version} holds its features in another "
-            "order, or others, than the database says.",
+            say(
+                "The drift calibration of {model} holds other features than the database says, or in another "
+                "order.",
+                "{model} için kayma ayarının özellikleri, veritabanındakiler değil ya da sıraları başka.",
+                model=called,
+            ),
             consequence="No check can say what is usual; that is not the same as no drift.",
             next_step=build,
         )

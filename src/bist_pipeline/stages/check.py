@@ -12,8 +12,9 @@ from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
 from bist_pipeline.drift.data_quality import check_session
 from bist_pipeline.drift.findings import Finding, QualityReport
-from bist_pipeline.drift.status import Status
-from bist_pipeline.errors import DataQualityError
+from bist_pipeline.drift.policy import is_covered
+from bist_pipeline.drift.status import Check, Status
+from bist_pipeline.errors import ContractError, DataQualityError
 from bist_pipeline.lake import Lake, open_lake
 from bist_pipeline.market.health import compute_health
 from bist_pipeline.market.health_report import HealthReport
@@ -21,8 +22,8 @@ from bist_pipeline.receipt import Receipt
 from bist_pipeline.reports.health import render_health
 from bist_pipeline.stages.inputs import open_store, read_prices
 from bist_pipeline.stages.stop import record_stop
-from bist_pipeline.stages.watch import record, summarise_quality
-from bist_pipeline.stages.yardstick import read_standing
+from bist_pipeline.stages.watch import QUALITY_ACTIONS, record, summarise_quality
+from bist_pipeline.stages.yardstick import Standing, read_standing
 from bist_pipeline.store.engine import connect
 from bist_pipeline.store.read import read_sector_of
 from bist_pipeline.store.write import write_health
@@ -49,8 +50,11 @@ def check(settings: Settings, session: dt.date) -> Receipt:
     with connect(store) as connection:
         sectors = read_sector_of(connection, settings.source)
     standing = read_standing(settings, session)
-    quality = check_session(prices, session=session, sessions=calendar.sessions, stopped=standing.stopped)
-    is_released = session in standing.released and not find_lacking(quality)
+    try:
+        quality = judge_prices(prices, session, standing)
+    except ContractError as error:
+        record_stop(settings, session, [_as_block(error)], next_step=_say_repair(session))
+        raise
     health = compute_health(
         prices,
         session=session,
@@ -60,9 +64,8 @@ def check(settings: Settings, session: dt.date) -> Receipt:
     )
     report = _publish(lake, settings.source, quality, health)
     write_health(store, settings.source, session, _as_row(quality, health, report))
-    is_stopped = bool(quality.having(Status.BLOCK)) and not is_released
-    if is_stopped:
-        next_step = _say_next_step(quality)
+    if is_stopped(quality, standing):
+        next_step = say_next_step(quality)
         stop = record_stop(settings, session, [summarise_quality(quality)], next_step=next_step)
         raise _refusal(quality, next_step, reports=(report, stop))
     record(settings, store, session, [summarise_quality(quality)])
@@ -74,6 +77,20 @@ def check(settings: Settings, session: dt.date) -> Receipt:
         details={"status": quality.status.value, "rules": quality.as_json(), "report": report},
         warnings=tuple(f.message.en for f in quality.findings if f.status not in (Status.OK, Status.INFO)),
     )
+
+
+def judge_prices(prices: pd.DataFrame, session: dt.date, standing: Standing) -> QualityReport:
+    """Judge a session's prices by the rules; sessions that were stopped are no yardstick."""
+    sessions = bist_calendar().sessions
+    return check_session(prices, session=session, sessions=sessions, stopped=standing.stopped)
+
+
+def is_stopped(quality: QualityReport, standing: Standing) -> bool:
+    """Whether a session may not be scored: a person released neither it nor what the rules say of it now."""
+    if quality.status is not Status.BLOCK:
+        return False
+    seen = standing.released.get(quality.session)
+    return bool(find_lacking(quality)) or not is_covered(summarise_quality(quality).message, seen)
 
 
 def find_lacking(quality: QualityReport) -> list[Finding]:
@@ -111,12 +128,37 @@ def _as_row(quality: QualityReport, health: HealthReport, report: str) -> dict[s
     }
 
 
-def _say_next_step(quality: QualityReport) -> Wording:
-    repair = say(
+def _as_block(error: ContractError) -> Check:
+    """Put a table that no rule can read on record: a session without a verdict would be forgotten."""
+    message = say(
+        "The prices cannot be judged: {what}",
+        "Fiyatlar değerlendirilemiyor: fiyat tablosu sözleşmesini bozuyor ({which}).",
+        what=error.what,
+        which=", ".join(error.which),
+    )
+    return Check(
+        "data_quality",
+        Status.BLOCK,
+        None,
+        None,
+        None,
+        QUALITY_ACTIONS[Status.BLOCK],
+        message,
+        shares=error.which,
+    )
+
+
+def _say_repair(session: dt.date) -> Wording:
+    return say(
         "bist ingest --session {day} once the source is repaired, then repeat",
         "kaynak onarılınca: bist ingest --session {day}, sonra yeniden çalıştırın",
-        day=quality.session,
+        day=session,
     )
+
+
+def say_next_step(quality: QualityReport) -> Wording:
+    """Say how a stopped session goes on: repaired, or released where nothing is missing."""
+    repair = _say_repair(quality.session)
     if find_lacking(quality):
         return repair
     release = say(

@@ -27,14 +27,14 @@ from bist_pipeline.lake import Lake, open_lake
 from bist_pipeline.market.cleaning import clean
 from bist_pipeline.market.panel import build_panel, compute_moves, look_up
 from bist_pipeline.receipt import Receipt
-from bist_pipeline.reports.drift import CheckLine, as_line
+from bist_pipeline.reports.drift import CheckLine, Report, as_line, render_drift
 from bist_pipeline.stages.calibrate import (
     load_calibration,
     measure_moves,
     score_sessions,
     watched_columns,
 )
-from bist_pipeline.stages.drift_report import publish_report
+from bist_pipeline.stages.drift_report import build_report
 from bist_pipeline.stages.hold import judge_break
 from bist_pipeline.stages.inputs import open_store, read_market, read_prices
 from bist_pipeline.stages.watch import as_outcome, record
@@ -89,9 +89,10 @@ def drift(settings: Settings, session: dt.date) -> Receipt:
     before = [check for check in history if check.session < session]
     calibration, problem = _try_calibration(settings, model)
     ic = _read_daily_ic(settings, store, session)
+    broken = judge_break(settings, session, model)
     checks = [
         _standing_quality(history, session),
-        *judge_break(settings, session, model),
+        *broken.checks,
         *_judge_results(settings, store, session, model, calibration, ic),
     ]
     weekly = None
@@ -100,14 +101,14 @@ def drift(settings: Settings, session: dt.date) -> Receipt:
         checks += weekly.checks
     notes = [*record(settings, store, session, checks, model_version=model.version)]
     notes += _request_training(settings, store, session)
+    asked = _read_open_requests(settings, store, session)
     standing = [] if weekly else _standing_week(before)
     late = [check.session for check in history if check.session > session]
     if late:
         checks.append(_say_late(session, max(late)))
     status = _verdict([*checks, *standing])
     told = _tell_first(status, checks, standing)
-    _write_verdict(settings, store, session, model, status, told, checks, weekly)
-    report = publish_report(
+    told_of = build_report(
         settings,
         session,
         model,
@@ -116,7 +117,12 @@ def drift(settings: Settings, session: dt.date) -> Receipt:
         status=status,
         told=told,
         checks=[*(as_line(check, session) for check in checks), *map(_stored_as_line, standing)],
+        measures=broken.measures,
+        asked=asked,
     )
+    html = render_drift(told_of)
+    _write_verdict(settings, store, told_of, model, checks, weekly, html=html)
+    report = lake.publish(f"reports/drift/{session}.html", html)
     return Receipt(
         stage="drift",
         session=session,
@@ -125,7 +131,7 @@ def drift(settings: Settings, session: dt.date) -> Receipt:
         details={
             "status": status.value,
             "report": report,
-            "retrain_requested": _read_request(settings, store, session),
+            "retrain_requested": asked[0].reason.en if asked else "",
             "checks": [_as_json(check, session) for check in checks]
             + [_stored_as_json(check) for check in standing],
         },
@@ -135,7 +141,7 @@ def drift(settings: Settings, session: dt.date) -> Receipt:
 
 def request_training(settings: Settings, session: dt.date, reason: str) -> bool:
     """Ask for a new model because a person wants one; False where one was asked for on this session."""
-    request = RetrainRequest(session, reason, True, dt.datetime.now(dt.UTC), None)
+    request = RetrainRequest(session, Wording(reason, reason), True, dt.datetime.now(dt.UTC), None)
     return write_request(open_store(settings), settings.source, request)
 
 
@@ -282,15 +288,14 @@ def _request_training(settings: Settings, store: Engine, session: dt.date) -> li
     return [f"a new model was asked for: {reason}"]
 
 
-def _read_request(settings: Settings, store: Engine, session: dt.date) -> str:
-    """Why a new model was asked for on this session; empty where none was, or a new champion has answered.
+def _read_open_requests(settings: Settings, store: Engine, session: dt.date) -> list[RetrainRequest]:
+    """Requests up to this session that no training has answered; the training is told of them once more.
 
-    Read, not remembered: a rerun says the same, and so does a request that a person made.
+    Read, not remembered: a rerun says the same, and a request that a person made waits for the next run.
     """
     with connect(store) as connection:
         requests = read_requests(connection, settings.source)
-    open_ones = [each.reason for each in requests if each.session == session and each.answered_by is None]
-    return open_ones[0] if open_ones else ""
+    return [each for each in requests if each.session <= session and each.answered_by is None]
 
 
 def _say_late(session: dt.date, newest: dt.date) -> Check:
@@ -331,27 +336,35 @@ def _tell_first(status: Status, checks: Sequence[Check], standing: Sequence[Stor
 def _write_verdict(
     settings: Settings,
     store: Engine,
-    session: dt.date,
+    report: Report,
     model: ModelVersion,
-    status: Status,
-    told: Wording,
     checks: Sequence[Check],
     weekly: _Weekly | None,
+    *,
+    html: str,
 ) -> None:
-    report = weekly.features if weekly else None
+    found = weekly.features if weekly else None
     lines = (tell_check(check.check, check.message) for check in checks)
     run = {
-        "status": status.value,
-        "summary": join([told, *(line for line in lines if line != told)], by="\n"),
-        "reference_first": report.reference_first if report else None,
-        "reference_last": report.reference_last if report else None,
+        "status": report.status.value,
+        "summary": join([report.told, *(line for line in lines if line != report.told)], by="\n"),
+        "reference_first": found.reference_first if found else None,
+        "reference_last": found.reference_last if found else None,
         "model_version": model.version,
         "checked_at": dt.datetime.now(dt.UTC),
     }
     distances = None
-    if report:
-        distances = [{**asdict(f), "label": Wording(*name_feature(f.feature))} for f in report.features]
-    write_run(store, settings.source, session, run, distances)
+    if found:
+        weights = report.story.importance if report.story else {}
+        distances = [
+            {
+                **asdict(each),
+                "label": Wording(*name_feature(each.feature)),
+                "importance": weights.get(each.feature),
+            }
+            for each in found.features
+        ]
+    write_run(store, settings.source, report.session, run, distances, html=html)
 
 
 def _stored_as_line(check: StoredCheck) -> CheckLine:

@@ -1,4 +1,4 @@
-"""The drift report of a session: gather what the checks left behind, lay it out, put it beside the data."""
+"""The drift report of a session: gather what the checks left behind, for `reports.drift` to lay out."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
 from bist_pipeline.contracts import KEY
+from bist_pipeline.drift.breaks import FeatureBreak
 from bist_pipeline.drift.calibration import Calibration
 from bist_pipeline.drift.replays import CURRENT_SESSIONS
 from bist_pipeline.drift.report import (
@@ -31,19 +32,15 @@ from bist_pipeline.events import find_events
 from bist_pipeline.lake import Lake, open_lake
 from bist_pipeline.market.panel import Sessions
 from bist_pipeline.model.pipeline import explain
-from bist_pipeline.reports.drift import CheckLine, Report, render_drift
+from bist_pipeline.reports.drift import CheckLine, Report
 from bist_pipeline.stages.calibrate import score_sessions, watched_columns
-from bist_pipeline.stages.inputs import open_store
-from bist_pipeline.stages.watch import read_open_since
-from bist_pipeline.store.engine import connect
+from bist_pipeline.stages.watch import NEAR_SESSIONS, find_near_events, read_since
+from bist_pipeline.store.drift import RetrainRequest
 from bist_pipeline.tracking import ModelVersion, Registry
 from bist_pipeline.wording import Wording
 
-# Events so many sessions before or after the weeks shown are named.
-NEAR_SESSIONS = 5
 
-
-def publish_report(
+def build_report(
     settings: Settings,
     session: dt.date,
     model: ModelVersion,
@@ -53,11 +50,10 @@ def publish_report(
     status: Status,
     told: Wording,
     checks: Sequence[CheckLine],
-) -> str:
-    """Write the report to the lake as `reports/drift/<session>.html`; return where people find it.
-
-    A report is written whatever the checks found: without a calibration it holds the checks alone.
-    """
+    measures: Sequence[FeatureBreak],
+    asked: Sequence[RetrainRequest],
+) -> Report:
+    """Gather the report; there is one whatever was found: without a calibration it holds the checks alone."""
     lake = open_lake(settings)
     story = effect = None
     if calibration is not None:
@@ -66,22 +62,27 @@ def publish_report(
         effect = _measure_scores(lake, pipeline, calibration, session)
     knows_events = settings.source != "synthetic"
     first = story.weeks[0].session if story else session
-    report = Report(
+    since = read_since(settings, session)
+    near = find_near_events(session, since.values()) if knows_events else []
+    shown = find_events(first, session, bist_calendar(), within=NEAR_SESSIONS) if knows_events else []
+    return Report(
         session=session,
         source=settings.source,
         status=status,
         told=told,
-        checks=_add_since(settings, checks),
+        checks=[replace(line, since=since.get(line.name)) for line in checks],
         model=f"{model.name} {model.version}",
         trained_through=model.trained_through,
         story=story,
         scores=effect,
         ic_before=calibration.daily_ic if calibration else np.empty(0),
         ic_since=ic[ic.index >= pd.Timestamp(model.trained_through)].to_numpy(),
-        events=find_events(first, session, bist_calendar(), within=NEAR_SESSIONS) if knows_events else [],
+        events=sorted({*shown, *near}, key=lambda event: event.day),
+        near=near,
         knows_events=knows_events,
+        measures=measures,
+        asked=asked,
     )
-    return lake.publish(f"reports/drift/{session}.html", render_drift(report))
 
 
 def _tell_features(
@@ -135,10 +136,3 @@ def _measure_scores(
 def _newest_sessions(lake: Lake, until: dt.date, count: int) -> Sessions:
     days = sorted(day for day in lake.require("features").sessions if day <= str(until))
     return np.array(days[-count:], dtype="datetime64[D]")
-
-
-def _add_since(settings: Settings, checks: Sequence[CheckLine]) -> list[CheckLine]:
-    """Add the day on which the alarm began that a check belongs to."""
-    with connect(open_store(settings)) as connection:
-        began = read_open_since(connection, settings.source)
-    return [replace(line, since=began.get((line.name, line.status.value))) for line in checks]

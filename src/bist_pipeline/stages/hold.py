@@ -13,27 +13,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
 from bist_pipeline.contracts import KEY
 from bist_pipeline.drift.break_record import REACH
 from bist_pipeline.drift.breaks import BreakReport, check_break
-from bist_pipeline.drift.data_quality import check_session
-from bist_pipeline.drift.policy import STOPPING, find_yardstick
+from bist_pipeline.drift.findings import QualityReport
+from bist_pipeline.drift.policy import STOPPING, find_yardstick, is_covered
 from bist_pipeline.drift.status import Check, Status
 from bist_pipeline.drift.wording import tell_failure
 from bist_pipeline.errors import DataQualityError, DriftInputError, MissingDataError, ScoringHeldError
 from bist_pipeline.lake import open_lake
 from bist_pipeline.stages.calibrate import load_calibration, watched_columns
-from bist_pipeline.stages.check import find_lacking
+from bist_pipeline.stages.check import find_lacking, is_stopped, judge_prices, say_next_step
 from bist_pipeline.stages.inputs import open_store, read_prices
 from bist_pipeline.stages.stop import record_stop
-from bist_pipeline.stages.watch import record
-from bist_pipeline.stages.yardstick import read_standing
+from bist_pipeline.stages.watch import record, summarise_quality
+from bist_pipeline.stages.yardstick import Standing, read_standing
 from bist_pipeline.store.drift import StoredCheck, read_checks, write_release
 from bist_pipeline.store.engine import connect
 from bist_pipeline.tracking import ModelVersion
-from bist_pipeline.wording import Wording, say
+from bist_pipeline.wording import Wording, join, say
 
 KEPT = "Nothing was scored; the previous batch stays published."
 
@@ -44,36 +43,41 @@ def require_unbroken(settings: Settings, session: dt.date, model: ModelVersion) 
     Raises
     ------
     DataQualityError
-        If the stage `check` blocked the session, or far more values are missing than ever before.
+        If a rule of the stage `check` blocks the prices as they are now, or far more values are missing than
+        ever before.
     ScoringHeldError
-        If a break is RED and no person has released the session.
+        If a break is RED and no person has released the session, having seen it.
     """
-    store = open_store(settings)
-    is_released = session in read_standing(settings, session).released
-    if not is_released:
-        _require_quality(settings, session)
-    checks = judge_break(settings, session, model)
-    blocked = [check for check in checks if check.status is Status.BLOCK]
-    held = [check for check in checks if check.status is Status.RED]
+    store, standing = open_store(settings), read_standing(settings, session)
+    quality = summarise_quality(_require_quality(settings, session, standing))
+    found = judge_break(settings, session, model)
+    checks = (quality, *found.checks)
+    blocked = [check for check in found.checks if check.status is Status.BLOCK]
+    seen = standing.released.get(session)
+    held = [c for c in found.checks if c.status is Status.RED and not is_covered(c.message, seen)]
     if blocked:
         next_step = say(
             "bist ingest --session {day} once the source is repaired, then bist features",
             "kaynak onarılınca: bist ingest --session {day}, ardından bist features",
             day=session,
         )
-        report = record_stop(settings, session, checks, next_step=next_step, model=model)
+        report = record_stop(
+            settings, session, checks, next_step=next_step, model=model, measures=found.measures
+        )
         raise DataQualityError(
             f"{session} is blocked: {blocked[0].message}",
             consequence=f"{KEPT} Report: {report}",
             next_step=next_step.en,
         )
-    if held and not is_released:
+    if held:
         next_step = say(
             "bist drift release {day} --reason '…' (if the market really moved), bist score",
             "bist drift release {day} --reason '…' (piyasa gerçekten hareket ettiyse), ardından bist score",
             day=session,
         )
-        report = record_stop(settings, session, checks, next_step=next_step, model=model)
+        report = record_stop(
+            settings, session, checks, next_step=next_step, model=model, measures=found.measures
+        )
         raise ScoringHeldError(
             f"{session} is held: {held[0].message}",
             consequence=f"{KEPT} Report: {report}",
@@ -82,33 +86,38 @@ def require_unbroken(settings: Settings, session: dt.date, model: ModelVersion) 
     record(settings, store, session, checks, model_version=model.version)
 
 
-def _require_quality(settings: Settings, session: dt.date) -> None:
-    """Refuse what `check` has blocked: a stage run by hand knows nothing of the one that failed before it."""
-    with connect(open_store(settings)) as connection:
-        checks = read_checks(connection, settings.source, until=session)
-    for check in checks:
-        if (check.session, check.check_name, check.status) == (session, "data_quality", Status.BLOCK.value):
-            raise DataQualityError(
-                f"{session} is blocked: {check.message}",
-                consequence=KEPT,
-                next_step=f"bist check --session {session} says whether it is repaired, and how to go on",
-            )
+def _require_quality(settings: Settings, session: dt.date, standing: Standing) -> QualityReport:
+    """Refuse what the rules block, as the prices are now: `check` may not have run, or seen others."""
+    quality = judge_prices(read_prices(open_lake(settings), session), session, standing)
+    if is_stopped(quality, standing):
+        found, next_step = summarise_quality(quality), say_next_step(quality)
+        report = record_stop(settings, session, [found], next_step=next_step)
+        raise DataQualityError(
+            f"{session} is blocked: {found.message}",
+            which=found.shares,
+            consequence=f"{KEPT} Report: {report}",
+            next_step=next_step.en,
+        )
+    return quality
 
 
-def judge_break(settings: Settings, session: dt.date, model: ModelVersion) -> tuple[Check, ...]:
+def judge_break(settings: Settings, session: dt.date, model: ModelVersion) -> BreakReport:
     """Make the daily check of the features; what cannot be judged is an ERROR, never an exception."""
     try:
-        return _judge(settings, session, model).checks
+        return _judge(settings, session, model)
     except DriftInputError as error:
         action = Wording(
             "repair what the message names; scoring goes on without this check",
             "iletide adı geçeni onarın; puanlama bu denetim olmadan sürüyor",
         )
-        return (Check("break", Status.ERROR, None, None, None, action, tell_failure(error)),)
+        return BreakReport((Check("break", Status.ERROR, None, None, None, action, tell_failure(error)),), ())
 
 
 def release(settings: Settings, session: dt.date, reason: str) -> str:
     """Let a stopped session be scored, and later ones be compared with it; return what had stopped it.
+
+    The release covers what the checks say now: where the data changes and they say something else, the
+    session is stopped again.
 
     Raises
     ------
@@ -129,17 +138,17 @@ def release(settings: Settings, session: dt.date, reason: str) -> str:
             next_step=f"bist drift --session {session} says what is wrong with it",
         )
     _require_releasable(settings, session, held)
-    row = {"reason": reason, "message": held[0].message, "released_at": dt.datetime.now(dt.UTC)}
+    seen = join((check.message for check in held), by="\n")
+    row = {"reason": reason, "message": seen, "released_at": dt.datetime.now(dt.UTC)}
     write_release(store, settings.source, session, row)
-    return held[0].message.en
+    return seen.en
 
 
 def _require_releasable(settings: Settings, session: dt.date, held: Sequence[StoredCheck]) -> None:
     lacking = [check.message.en for check in held if check.check_name == "missing_values"]
     if not lacking and any(check.check_name == "data_quality" for check in held):
-        prices, known = read_prices(open_lake(settings), session), bist_calendar().sessions
-        stopped = read_standing(settings, session).stopped
-        quality = check_session(prices, session=session, sessions=known, stopped=stopped)
+        prices = read_prices(open_lake(settings), session)
+        quality = judge_prices(prices, session, read_standing(settings, session))
         lacking = [finding.message.en for finding in find_lacking(quality)]
     if lacking:
         raise DataQualityError(

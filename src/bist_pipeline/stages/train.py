@@ -28,6 +28,7 @@ from bist_pipeline.stages.examples import Examples, compute_fingerprint, read_ex
 from bist_pipeline.stages.folds import read_scores, read_walk_forward, score_folds
 from bist_pipeline.stages.inputs import open_store
 from bist_pipeline.stages.provenance import read_origin
+from bist_pipeline.store.drift import answer_requests
 from bist_pipeline.store.write import write_decision
 from bist_pipeline.tracking import ModelCard, ModelVersion, Registry
 from bist_pipeline.wording import join
@@ -72,6 +73,7 @@ def train(
             verdict="same data and settings as before: kept",
         )
         again = partial(_score_anew, settings, examples, model)
+        answer_requests(store, settings.source, until=session, model_version=model.version)
         return replace(kept, warnings=calibrate(settings, model, again))
 
     rows, columns, sessions = examples.rows, examples.columns, examples.sessions
@@ -97,6 +99,8 @@ def train(
     write_decision(store, _as_row(decision, settings, session, model, champion), figures=figures)
     verdict = "promoted" if decision.promoted else "not promoted"
     reasons = join(decision.reasons)
+    # Whatever became of the model: the same data would give the same one again.
+    answer_requests(store, settings.source, until=session, model_version=model.version)
     receipt = _receipt(registry, session, model, examples, status=verdict, verdict=f"{verdict}. {reasons}")
     return replace(receipt, warnings=calibrate(settings, model, scores)) if decision.promoted else receipt
 

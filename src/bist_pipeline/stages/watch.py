@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from bist_pipeline.alerts import Alert, send
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
 from bist_pipeline.drift.findings import QualityReport
-from bist_pipeline.drift.policy import Episode, Outcome, build_episodes
+from bist_pipeline.drift.policy import Episode, Outcome, build_episodes, find_since
 from bist_pipeline.drift.status import Check, Status
 from bist_pipeline.drift.wording import NO_ACTION
+from bist_pipeline.events import Event, find_events
+from bist_pipeline.stages.inputs import open_store
 from bist_pipeline.store.drift import (
     StoredCheck,
     StoredEpisode,
@@ -26,12 +28,18 @@ from bist_pipeline.store.drift import (
 from bist_pipeline.store.engine import connect
 from bist_pipeline.wording import Wording, join, say
 
+# Events so many sessions before or after a session or the first day of an alarm are near it.
+NEAR_SESSIONS = 5
+
 QUALITY_ACTIONS = {
     Status.BLOCK: Wording(
         "scoring is stopped until the data is repaired", "veri onarılana kadar puanlama durduruldu"
     ),
     Status.AMBER: Wording("look at the named shares", "adı geçen hisselere bakın"),
-    Status.INFO: Wording("none: single shares are set aside", "yok: tek tek hisseler kenara ayrıldı"),
+    Status.INFO: Wording(
+        "none: the named shares are ranked like the others; look before relying on one of them",
+        "yok: adı geçen hisseler de ötekiler gibi sıralanıyor; birine güvenmeden önce bakın",
+    ),
 }
 
 
@@ -70,11 +78,18 @@ def summarise_quality(quality: QualityReport) -> Check:
     return Check("data_quality", status, value, None, threshold, action, message, shares=shares)
 
 
-def read_open_since(connection: Connection, source: str) -> dict[tuple[str, str], dt.date]:
-    """Read since when every check has been at a status, by name and status, as far as it is an alarm."""
-    # The newest come first, and the last to be put in stays.
-    episodes = read_episodes(connection, source)[::-1]
-    return {(e.check_name, e.status): e.opened_on for e in episodes if e.closed_on is None}
+def read_since(settings: Settings, session: dt.date) -> dict[str, dt.date]:
+    """Read since when each check, as it stands on a session, has alarmed or had something to note."""
+    with connect(open_store(settings)) as connection:
+        history = [as_outcome(check) for check in read_checks(connection, settings.source, until=session)]
+    return find_since(history, sessions=bist_calendar().sessions)
+
+
+def find_near_events(session: dt.date, since: Iterable[dt.date]) -> list[Event]:
+    """Events a few sessions before or after the session, or the first day of an alarm that lasts."""
+    calendar = bist_calendar()
+    near = [find_events(day, day, calendar, within=NEAR_SESSIONS) for day in {session, *since}]
+    return sorted({event for found in near for event in found}, key=lambda event: event.day)
 
 
 def as_outcome(check: StoredCheck) -> Outcome:
@@ -100,7 +115,7 @@ def _as_row(check: Check, model_version: str) -> dict[str, object]:
 def _update_episodes(settings: Settings, store: Engine) -> tuple[str, ...]:
     with connect(store) as connection:
         history = [as_outcome(check) for check in read_checks(connection, settings.source)]
-        told = [e for e in read_episodes(connection, settings.source) if e.alerted_at is not None]
+        told = read_episodes(connection, settings.source)
     found = build_episodes(history, sessions=bist_calendar().sessions)
     newest = max(outcome.session for outcome in history)
     stored, failures = [], []
@@ -116,9 +131,12 @@ def _tell(
     settings: Settings, episode: StoredEpisode, told: Sequence[StoredEpisode], newest: dt.date
 ) -> tuple[StoredEpisode, list[str]]:
     """Alert about an episode unless people know of it, or it was over before anybody looked."""
-    for earlier in told:
-        if _is_same(earlier, episode):
-            return replace(episode, alerted_at=earlier.alerted_at), []
+    same = [earlier for earlier in told if _is_same(earlier, episode)]
+    reached = sorted({channel for earlier in same for channel in earlier.alerted_by or ()})
+    arrived = next((earlier.alerted_at for earlier in same if earlier.alerted_at is not None), None)
+    episode = replace(episode, alerted_at=arrived, alerted_by=reached)
+    if arrived is not None:
+        return episode, []
     if episode.closed_on is not None and episode.last_seen < newest:
         return episode, []
     alert = Alert(
@@ -131,9 +149,10 @@ def _tell(
         runbook=episode.runbook.en,
         turkish=f"{episode.cause.tr}\n\nNe yapmalı: {episode.runbook.tr}",
     )
-    failures = send(alert, settings.alerts)
-    sent = None if failures else dt.datetime.now(dt.UTC)
-    return replace(episode, alerted_at=sent), [f"{episode.check_name} by {failure}" for failure in failures]
+    delivery = send(alert, settings.alerts, reached=reached)
+    sent = None if delivery.failures else dt.datetime.now(dt.UTC)
+    now_told = replace(episode, alerted_at=sent, alerted_by=delivery.reached)
+    return now_told, [f"{episode.check_name} by {failure}" for failure in delivery.failures]
 
 
 def _is_same(earlier: StoredEpisode, episode: StoredEpisode) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bist_pipeline.config import Settings
@@ -11,6 +12,7 @@ from bist_pipeline.stages.inputs import open_store
 from bist_pipeline.stages.watch import as_outcome
 from bist_pipeline.store.drift import read_checks, read_published, read_released
 from bist_pipeline.store.engine import connect
+from bist_pipeline.wording import Wording
 
 
 @dataclass(frozen=True)
@@ -21,18 +23,20 @@ class Standing:
     ----------
     stopped : frozenset of date
         A check stopped them, and nobody released them.
-    released, published : frozenset of date
-        A person let them pass; they were scored.
+    released : mapping of date to Wording
+        A person let them pass, having seen what the checks said of them: it stands beside.
+    published : frozenset of date
+        They were scored.
     """
 
     stopped: frozenset[dt.date]
-    released: frozenset[dt.date]
+    released: Mapping[dt.date, Wording]
     published: frozenset[dt.date]
 
     @property
     def good(self) -> frozenset[dt.date]:
         """Sessions that the checks or a person let pass; a stopped one never counts."""
-        return (self.released | self.published) - self.stopped
+        return frozenset(self.released.keys() | self.published) - self.stopped
 
 
 def read_standing(settings: Settings, session: dt.date) -> Standing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -17,6 +18,7 @@ from bist_pipeline.store.schema import (
     drift_episodes,
     drift_features,
     drift_releases,
+    drift_reports,
     drift_runs,
     judged_sessions,
     predictions,
@@ -57,6 +59,7 @@ class StoredEpisode:
     runbook: Wording
     model_version: str
     alerted_at: dt.datetime | None = None
+    alerted_by: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,10 @@ class StoredCalibration:
 
 @dataclass(frozen=True)
 class RetrainRequest:
-    """A request to train anew; open until a new champion was calibrated."""
+    """A request to train anew; open until a training has answered it, whatever became of its model."""
 
     session: dt.date
-    reason: str
+    reason: Wording
     forced: bool
     requested_at: dt.datetime
     answered_by: str | None
@@ -100,29 +103,36 @@ def write_checks(
 
 @again_if_busy
 def write_run(
-    engine: Engine, source: str, session: dt.date, run: Row, features: Sequence[Row] | None
+    engine: Engine, source: str, session: dt.date, run: Row, features: Sequence[Row] | None, *, html: str
 ) -> None:
-    """Store the verdict of a session, and the distance of every feature where the weekly check was made."""
+    """Store the verdict of a session, its report, and every feature's distance where that was measured."""
     scope = {"source": source, "session": session}
+    report = {"html": gzip.compress(html.encode(), mtime=0)}
     with begin(engine) as connection:
         replace_rows(connection, drift_runs, [run], **scope)
+        replace_rows(connection, drift_reports, [report], **scope)
         if features is not None:
             replace_rows(connection, drift_features, features, **scope)
 
 
 @again_if_busy
 def write_calibration(engine: Engine, source: str, calibration: StoredCalibration) -> None:
-    """Store what is known of a calibration; requests to train anew up to its session are answered by it."""
+    """Store what is known of a calibration."""
     row = {**asdict(calibration), "features": list(calibration.features), "source": source}
+    with begin(engine) as connection:
+        upsert_rows(connection, drift_calibrations, [row])
+
+
+@again_if_busy
+def answer_requests(engine: Engine, source: str, *, until: dt.date, model_version: str) -> None:
+    """Mark open requests to train anew up to a session as answered by a model, promoted or not."""
     waiting = (
         retrain_requests.c.source == source,
-        retrain_requests.c.session <= calibration.session,
+        retrain_requests.c.session <= until,
         retrain_requests.c.answered_by.is_(None),
     )
     with begin(engine) as connection:
-        upsert_rows(connection, drift_calibrations, [row])
-        answer = update(retrain_requests).where(*waiting).values(answered_by=calibration.model_version)
-        connection.execute(answer)
+        connection.execute(update(retrain_requests).where(*waiting).values(answered_by=model_version))
 
 
 @again_if_busy
@@ -146,7 +156,7 @@ def write_request(engine: Engine, source: str, request: RetrainRequest) -> bool:
         mine = {"source": source, "session": request.session}
         if connection.scalar(select(func.count()).select_from(retrain_requests).filter_by(**mine)):
             return False
-        connection.execute(insert(retrain_requests), {**asdict(request), "source": source})
+        connection.execute(insert(retrain_requests), {**vars(request), "source": source})
         return True
 
 
@@ -177,9 +187,10 @@ def read_calibration(
     return None if row is None else StoredCalibration(**row)
 
 
-def read_released(connection: Connection, source: str) -> frozenset[dt.date]:
-    """Read which sessions of a source a person released."""
-    return frozenset(connection.scalars(select(drift_releases.c.session).filter_by(source=source)))
+def read_released(connection: Connection, source: str) -> dict[dt.date, Wording]:
+    """Read which sessions of a source a person released, and what the checks had said of them."""
+    found = select(drift_releases.c.session, drift_releases.c.message).filter_by(source=source)
+    return {row.session: row.message for row in connection.execute(found)}
 
 
 def read_published(connection: Connection, source: str) -> frozenset[dt.date]:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -33,7 +34,7 @@ from bist_pipeline.errors import UnreadableTextError
 from bist_pipeline.wording import Wording
 
 # The Alembic revision this code reads and writes; `bist db upgrade` brings a database to it.
-REVISION = "0009"
+REVISION = "0010"
 
 COLLATION = "utf8mb4_bin"
 
@@ -107,6 +108,7 @@ def _table(name: str, *items: Column | Index) -> Table:  # type: ignore[type-arg
 # Where figures of a walk-forward come from: see the table `backtests`.
 TRAINING, BACKTEST = "training", "backtest"
 
+_FILE = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 _SOURCE = String(16)
 _SYMBOL = String(16)
 _RUN = String(64)
@@ -336,6 +338,14 @@ drift_features = _table(
     Column("missing_now", Double, comment="share of missing values in the newest window"),
     Column("psi", Double, comment="effect size; no alarm hangs on it"),
     Column("wasserstein", Double, comment="effect size; no alarm hangs on it"),
+    Column("importance", Double, comment="share in what moves the scores"),
+)
+
+drift_reports = _table(
+    "drift_reports",
+    Column("source", _SOURCE, primary_key=True),
+    Column("session", Date, primary_key=True),
+    Column("html", _FILE, nullable=False, comment="the whole report, compressed with gzip"),
 )
 
 drift_checks = _table(
@@ -384,6 +394,7 @@ drift_episodes = _table(
     Column("runbook", BothLanguages, nullable=False),
     Column("model_version", String(20), nullable=False),
     Column("alerted_at", UTCDateTime, comment="null until people were told"),
+    Column("alerted_by", JSON, comment="channels that were reached"),
 )
 
 drift_releases = _table(
@@ -399,8 +410,8 @@ retrain_requests = _table(
     "retrain_requests",
     Column("source", _SOURCE, primary_key=True),
     Column("session", Date, primary_key=True),
-    Column("reason", Text, nullable=False),
+    Column("reason", BothLanguages, nullable=False),
     Column("forced", Boolean, nullable=False, comment="asked for by a person"),
     Column("requested_at", UTCDateTime, nullable=False),
-    Column("answered_by", String(20), comment="model version that was calibrated next; null while open"),
+    Column("answered_by", String(20), comment="model version that was trained next; null while open"),
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 from dataclasses import dataclass, fields
 
 from sqlalchemy import Connection, func, select
 
-from bist_pipeline.store.schema import drift_checks, drift_features, drift_runs
+from bist_pipeline.store.schema import drift_checks, drift_features, drift_reports, drift_runs
 from bist_pipeline.wording import Wording
 
 
@@ -52,6 +53,7 @@ class DriftFeature:
     median_now: float | None
     missing_then: float | None
     missing_now: float | None
+    importance: float | None
 
 
 def read_drift_runs(
@@ -102,6 +104,19 @@ def read_drift_features(connection: Connection, source: str, session: dt.date) -
     rows = found.where(mine, drift_features.c.session == measured.scalar_subquery())
     farthest_first = rows.order_by(drift_features.c.distance.desc(), drift_features.c.feature)
     return [DriftFeature(**row) for row in connection.execute(farthest_first).mappings()]
+
+
+def read_drift_report(connection: Connection, source: str, session: dt.date) -> str | None:
+    """Read the whole report of a session, a page of HTML; None where there is none."""
+    found = select(drift_reports.c.html).filter_by(source=source, session=session)
+    html = connection.scalar(found)
+    return None if html is None else gzip.decompress(html).decode()
+
+
+def read_drift_report_sessions(connection: Connection, source: str, *, since: dt.date) -> frozenset[dt.date]:
+    """Read which sessions of a source have a report, from one on."""
+    found = select(drift_reports.c.session).filter_by(source=source)
+    return frozenset(connection.scalars(found.where(drift_reports.c.session >= since)))
 
 
 def read_drift_status(connection: Connection, source: str, session: dt.date) -> str | None:
