@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bist_pipeline.contracts import KEY
 from bist_pipeline.drift.data_quality import MIN_RECORD_SESSIONS, RECORD_SESSIONS
 from bist_pipeline.drift.distances import ks_distances_by_row
 from bist_pipeline.drift.summary import MIN_SHARES, require_columns, require_single_rows
@@ -86,10 +85,8 @@ def build_break_record(
     recent = rows["session"].isin(sessions[-RECORD_SESSIONS - 1 :]).to_numpy()
     rows, age = rows[recent], age[recent]
     is_stopped = rows["session"].isin([pd.Timestamp(day) for day in stopped])
-    # No value is due on them.
-    age = np.where(is_stopped, -1, age)
-    rows = rows[[*KEY]].join(rows[list(columns)].mask(is_stopped))
-    wide = _Wide(rows)
+    age = np.where(is_stopped, -1, age)  # no value is due on them
+    wide = _Wide(rows, counts=~is_stopped.to_numpy())
     found = [
         [_measure_changes(table, apart) for apart in range(1, REACH + 1)]
         for table in map(wide.spread, columns)
@@ -117,17 +114,18 @@ def _ages(rows: pd.DataFrame, sessions: NDArray[np.datetime64]) -> NDArray[np.in
 
 
 class _Wide:
-    """Spreads columns of a long table over sessions and shares."""
+    """Spreads columns of a long table over sessions and shares; rows that do not count leave NaN."""
 
-    def __init__(self, rows: pd.DataFrame) -> None:
+    def __init__(self, rows: pd.DataFrame, *, counts: NDArray[np.bool_]) -> None:
         self.rows = rows
+        self._counts = counts
         self._row, sessions = pd.factorize(rows["session"], sort=True)
         self._column, symbols = pd.factorize(rows["symbol"])
         self.shape = (len(sessions), len(symbols))
 
     def spread(self, name: str) -> Matrix:
         table = np.full(self.shape, np.nan)
-        table[self._row, self._column] = self.rows[name]
+        table[self._row[self._counts], self._column[self._counts]] = self.rows[name].to_numpy()[self._counts]
         return table
 
     def mean_by_session(self, values: NDArray[np.bool_], counted: NDArray[np.bool_]) -> Matrix:

@@ -121,7 +121,9 @@ def build_calibration(
 def _set_aside(rows: pd.DataFrame, stopped: Collection[dt.date]) -> pd.DataFrame:
     """Keep the place of stopped sessions and none of their shares: windows stay as long as they are."""
     is_stopped = rows["session"].isin([pd.Timestamp(day) for day in stopped])
-    return rows.assign(tradable=rows["tradable"].astype(bool) & ~is_stopped)
+    others = rows.copy(deep=False)  # a copy in full would be the largest thing in memory
+    others["tradable"] = rows["tradable"].astype(bool) & ~is_stopped
+    return others
 
 
 def hash_columns(columns: Sequence[str]) -> str:
