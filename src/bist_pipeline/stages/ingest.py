@@ -107,7 +107,10 @@ def _tell_end_of_calendar(settings: Settings, session: dt.date) -> list[str]:
         runbook=steps.en,
         turkish=f"{notice.tr}\n\nNe yapmalı: {steps.tr}",
     )
-    return [str(notice), *(f"an alert about that by {failure}" for failure in send(alert, settings.alerts))]
+    return [
+        str(notice),
+        *(f"an alert about that by {failure}" for failure in send(alert, settings.alerts).failures),
+    ]
 
 
 def _read_held(lake: Lake) -> pd.DataFrame | None:
