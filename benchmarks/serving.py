@@ -1,8 +1,10 @@
 """The API beside a static FastAPI endpoint that sends the same bytes, and 100 publications under load.
 
 Run `python -m benchmarks.serving`, with `--json` for machines. Both servers run with one worker in processes
-of their own, and are asked in turns over 16 connections. Other work on the machine disturbs rates and waits,
-but hardly the processor time that a server takes for a request: both ratios are printed.
+of their own, and are asked in turns over 16 connections, compressed as browsers and most clients ask and
+plain; the median round counts. The static one sends what ours sent, compressed or not. Other work on the
+machine disturbs rates and waits, but hardly the processor time that a server takes for a request: both ratios
+are printed.
 
 `--soak MINUTES` instead asks for everything a reader can ask for, 40 times a second, with a publication every
 20 seconds, and prints the server's memory every minute.
@@ -15,6 +17,7 @@ import asyncio
 import datetime as dt
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,7 +26,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from statistics import linear_regression, median, quantiles
 from typing import Any
@@ -44,6 +47,7 @@ CASES = {
     "top 50": ("/api/v1/predictions?limit=50", 2000),
     "all 600": ("/api/v1/predictions?limit=1000", 300),
 }
+ENCODINGS = ("gzip", "identity")
 SOAK_CONNECTIONS, SOAK_PAUSE_S, SOAK_PUBLISH_EVERY_S = 8, 0.2, 20
 # Until the caches of libraries and allocator are full; the trend is that of the time after.
 SOAK_WARM_MINUTES = 10
@@ -108,10 +112,13 @@ def create_static_app() -> FastAPI:
     """What nobody can be faster than with FastAPI: bytes from memory, with no question asked."""
     app = FastAPI()
     bodies = {number: Path(path).read_bytes() for number, path in enumerate(os.environ["BODIES"].split(":"))}
+    encodings = os.environ["ENCODINGS"].split(":")
 
     @app.get("/{number}")
     async def send(number: int, request: Request) -> Response:
-        return Response(bodies[number], media_type="application/json", headers={"ETag": 'W/"0"'})
+        compressed = {"Content-Encoding": "gzip"} if encodings[number] == "gzip" else {}
+        headers = {"ETag": 'W/"0"', **compressed}
+        return Response(bodies[number], media_type="application/json", headers=headers)
 
     return app
 
@@ -123,8 +130,9 @@ class Server:
     pid: int
     port: int
 
-    def request(self, path: str) -> bytes:
-        return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode()
+    def request(self, path: str, encoding: str = "identity") -> bytes:
+        lines = f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", f"Accept-Encoding: {encoding}"
+        return "\r\n".join([*lines, "", ""]).encode()
 
     def cpu_seconds(self) -> float:
         stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
@@ -136,7 +144,10 @@ class Server:
 
 
 @contextmanager
-def run_server(factory: str, port: int, **environment: str) -> Iterator[Server]:
+def run_server(factory: str, **environment: str) -> Iterator[Server]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     command = [sys.executable, "-m", "uvicorn", "--factory", factory, "--port", str(port)]
     quiet = ["--log-level", "warning", "--no-access-log"]
     process = subprocess.Popen([*command, *quiet], env={**os.environ, **environment})  # noqa: S603 - ours
@@ -170,9 +181,9 @@ async def ask(
     return int(head[9:12]), await reader.readexactly(length)
 
 
-async def fetch(server: Server, path: str) -> bytes:
+async def fetch(server: Server, path: str, encoding: str = "identity") -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=2**24)
-    status, body = await ask(reader, writer, server.request(path))
+    status, body = await ask(reader, writer, server.request(path, encoding))
     assert status == 200, body
     writer.close()
     return body
@@ -185,9 +196,11 @@ class Load:
     waits: list[float] = field(default_factory=list)
     failures: int = 0
 
-    async def connection(self, server: Server, path: str, requests: int | threading.Event) -> None:
+    async def connection(
+        self, server: Server, path: str, requests: int | threading.Event, encoding: str = "identity"
+    ) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=2**24)
-        request = server.request(path)
+        request = server.request(path, encoding)
         left = requests if isinstance(requests, int) else -1
         while left and not (isinstance(requests, threading.Event) and requests.is_set()):
             started = time.perf_counter()
@@ -267,13 +280,14 @@ def soak(engine: Engine, ours: Server, minutes: int) -> dict[str, float]:
     }
 
 
-def measure(server: Server, path: str, requests: int) -> tuple[float, float, list[float]]:
+def measure(server: Server, path: str, requests: int, encoding: str) -> tuple[float, float, list[float]]:
     """Requests a second, processor seconds of the server a request, and waits."""
 
     async def load() -> Load:
         found = Load()
         share = requests // CONNECTIONS
-        await asyncio.gather(*(found.connection(server, path, share) for _ in range(CONNECTIONS)))
+        wishes = (found.connection(server, path, share, encoding) for _ in range(CONNECTIONS))
+        await asyncio.gather(*wishes)
         return found
 
     before, started = server.cpu_seconds(), time.perf_counter()
@@ -287,12 +301,14 @@ def measure(server: Server, path: str, requests: int) -> tuple[float, float, lis
 def compare(ours: Server, static: Server) -> dict[str, dict[str, float]]:
     """Ask both in turns; the median round counts."""
     found = {}
-    for number, (name, (path, requests)) in enumerate(CASES.items()):
+    for number, ((name, (path, requests)), encoding) in enumerate(product(CASES.items(), ENCODINGS)):
         rounds = [
-            (measure(static, f"/{number}", requests), measure(ours, path, requests)) for _ in range(ROUNDS)
+            (measure(static, f"/{number}", requests, encoding), measure(ours, path, requests, encoding))
+            for _ in range(ROUNDS)
         ]
-        static_p99, p99 = (min(_p99_ms(one[2]) for one in column) for column in zip(*rounds, strict=True))
-        found[name] = {
+        static_p99, p99 = (median(_p99_ms(one[2]) for one in column) for column in zip(*rounds, strict=True))
+        found[f"{name}, {encoding}"] = {
+            "bytes": len(uvloop.run(fetch(ours, path, encoding))),
             "requests_per_second": median(mine[0] for _, mine in rounds),
             "static_requests_per_second": median(other[0] for other, _ in rounds),
             "rate_ratio": median(mine[0] / other[0] for other, mine in rounds),
@@ -345,28 +361,39 @@ def run(database_url: str, home: Path, *, soak_minutes: int) -> dict[str, Any]:
     engine = open_engine(database_url or f"sqlite:///{home}/bist.db", can_load_files=True)
     fill(engine)
     url = engine.url.render_as_string(hide_password=False)
-    with run_server("serving.app:create_app", 8771, BIST_DATABASE_URL=url) as ours:
+    with run_server("serving.app:create_app", BIST_DATABASE_URL=url) as ours:
         if soak_minutes:
             return {"soak": soak(engine, ours, soak_minutes)}
-        bodies = [home / str(number) for number in range(len(CASES))]
-        for body, (path, _) in zip(bodies, CASES.values(), strict=True):
-            body.write_bytes(uvloop.run(fetch(ours, path)))
-        names = ":".join(map(str, bodies))
-        with run_server("benchmarks.serving:create_static_app", 8772, BODIES=names) as static:
+        asked = list(product(CASES.values(), ENCODINGS))
+        bodies = [home / str(number) for number in range(len(asked))]
+        for body, ((path, _), encoding) in zip(bodies, asked, strict=True):
+            body.write_bytes(uvloop.run(fetch(ours, path, encoding)))
+        given = {
+            "BODIES": ":".join(map(str, bodies)),
+            "ENCODINGS": ":".join(encoding for _, encoding in asked),
+        }
+        with run_server("benchmarks.serving:create_static_app", **given) as static:
             speed = compare(ours, static)
         published = publish_under_load(engine, ours)
-    return {"speed": speed, "publications": published, "load_average": os.getloadavg()[0]}
+    load_average = os.getloadavg()[0]
+    return {
+        "database": engine.name,
+        "speed": speed,
+        "publications": published,
+        "load_average": load_average,
+    }
 
 
 def show(found: dict[str, Any]) -> None:
     if "soak" in found:
         show_values(found["soak"])
         return
-    heads = ("req/s", "static", "rate", "cpu", "p99 ms", "static")
-    print(f"{'':12}" + "".join(f"{head:>8}" for head in heads) + "   (reach: >= 0.8, <= 5 ms idle)")
+    print(f"database: {found['database']}")
+    heads = ("bytes", "req/s", "static", "rate", "cpu", "p99 ms", "static")
+    print(f"{'':20}" + "".join(f"{head:>8}" for head in heads) + "   (reach: >= 0.8, <= 5 ms idle)")
     for name, row in found["speed"].items():
         print(
-            f"{name:12}{row['requests_per_second']:8.0f}{row['static_requests_per_second']:8.0f}"
+            f"{name:20}{row['bytes']:8}{row['requests_per_second']:8.0f}{row['static_requests_per_second']:8.0f}"
             f"{row['rate_ratio']:8.2f}{row['cpu_ratio']:8.2f}{row['p99_ms']:8.1f}"
             f"{row['static_p99_ms']:8.1f}"
         )
