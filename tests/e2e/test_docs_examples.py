@@ -27,6 +27,7 @@ ELSEWHERE = {
     "make demo": "tests/dags/test_airflow_run.py",
     "make airflow-run": "tests/dags/test_airflow_run.py",
     "make test": "this is it",
+    "make up SCALE=celery": "tests/dags/test_celery.py",
     "make up": "tests/dags/test_services.py",
     "make status": "tests/dags/test_services.py",
     "make down": "tests/dags/test_services.py",
