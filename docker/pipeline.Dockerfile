@@ -50,7 +50,7 @@ LABEL org.opencontainers.image.title="bist_pipeline" \
       org.opencontainers.image.description="Ranks Borsa Istanbul shares every session: Airflow and the pipeline" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0 AND BUSL-1.1"
 # libgomp1: LightGBM's wheel uses the system's OpenMP. The folders become volumes that the user can write to;
 # all else that is written goes to /tmp, so that the root file system can be read-only.
 # hadolint ignore=DL3008

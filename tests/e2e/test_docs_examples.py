@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
 from fastapi.testclient import TestClient
 
 from bist_pipeline.config import Settings
@@ -32,9 +34,20 @@ ELSEWHERE = {
     "make status": "tests/dags/test_services.py",
     "make down": "tests/dags/test_services.py",
     "sudo make containers-test": "needs root and a quarter of an hour; the nightly workflow runs it",
+    "make secrets": "tests/unit/test_containers.py",
+    "make smoke": "tests/unit/test_workflows.py, through deploy.sh",
+    "make backup": "tests/integration/test_backup.py",
+    "make check": "a part of make test",
+    "make backtest": "tests/e2e/test_backtest.py",
+    "scripts/restore.sh": "tests/integration/test_backup.py",
+    "scripts/images.sh": "tests/unit/test_workflows.py, with a stand-in for docker",
+    "scripts/deploy.sh": "tests/unit/test_workflows.py, with a stand-in for docker",
+    "docker compose": "test_compose_knows_every_command_of_the_pages; make containers-test runs the file",
+    "git pull": "needs another repository",
     "make drift-bars": "takes ten minutes; the nightly workflow runs it",
     "scripts/services.sh run airflow": "needs Airflow's servers; its sessions: tests/dags/test_timetable.py",
-    ".venv/bin/pytest": "tests/leakage/test_adding_a_feature.py",
+    ".venv/bin/pytest": "tests/leakage/test_adding_a_feature.py, tests/contract/test_adding_a_source.py",
+    ".venv/bin/bist run --source warehouse": "tests/contract/test_adding_a_source.py",
     ".venv/bin/bist serve": "tests/integration/test_logs.py",
     ".venv/bin/bist drift simulate": "tests/e2e/test_drift.py",
 }
@@ -42,7 +55,12 @@ ELSEWHERE = {
 PYTHON_ELSEWHERE = {
     "adding-a-feature.md": "tests/leakage/test_adding_a_feature.py",
     "ozellik-ekleme.md": "tests/leakage/test_adding_a_feature.py",
+    "adding-a-source.md": "tests/contract/test_adding_a_source.py",
+    "kaynak-ekleme.md": "tests/contract/test_adding_a_source.py",
+    "adding-a-check.md": "tests/unit/test_adding_a_check.py",
+    "denetim-ekleme.md": "tests/unit/test_adding_a_check.py",
 }
+COMPOSE = re.compile(r"docker compose ((?:[^`\n|<&;…'\"])+)")
 
 
 class Example(NamedTuple):
@@ -92,6 +110,39 @@ def test_what_is_not_run_here_is_run_by_a_test_that_exists():
     assert not unused, f"no page has these commands any more: {unused}"
     assert not [test for test in tests if not (ROOT / test).exists()]
     assert {example.page.name for example in RUN_HERE} >= {"README.md", "first-steps.md", "backtest.md"}
+
+
+def test_compose_knows_every_command_of_the_pages(tmp_path: Path):
+    """Docker's own program accepts each command with its options; the services are those of the file."""
+    found = subprocess.run([ROOT / "scripts/get_compose.sh"], capture_output=True, text=True)
+    if found.returncode:
+        pytest.skip(found.stderr.strip().splitlines()[-1])
+    program = found.stdout.strip()
+    file = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())
+    profiles = {name for service in file["services"].values() for name in service.get("profiles", [])}
+    texts = [page.read_text() for page in (*PAGES, ROOT / "docker/alerts.yml")]
+    commands = {words.split("#")[0].strip() for text in texts for words in COMPOSE.findall(text)}
+    assert len(commands) > 10
+    helps: dict[str, str] = {}
+    for command in commands:
+        words = shlex.split(command)
+        while words[0] == "--profile":
+            assert words[1] in profiles, command
+            words = words[2:]
+        verb, *rest = words
+        if verb not in helps:
+            asked = subprocess.run([program, verb, "--help"], capture_output=True, text=True)
+            assert asked.returncode == 0, f"docker compose {command}: {asked.stderr}"
+            helps[verb] = asked.stdout
+        for word in rest:
+            if word.startswith("-"):
+                assert re.search(rf"(?<![\w-]){word.split('=')[0]}(?![\w-])", helps[verb]), (
+                    f"{word}: {command}"
+                )
+            elif not word.isdigit():
+                assert word.split("=")[0] in file["services"], f"{word} is no service: {command}"
+                if verb in ("exec", "run"):
+                    break  # what follows is the container's
 
 
 @pytest.fixture(scope="module")

@@ -224,12 +224,12 @@ def test_without_alibi_detect_ranks_are_published_and_its_checks_say_that_they_c
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "alibi_detect", None)
 
-    train, score = bist("train", *DAY), bist("score", *DAY)
+    score = bist("score", *DAY)
     checks = said(bist("drift", *DAY, "--json"))["checks"]
 
-    assert (train.exit_code, score.exit_code) == (0, 0), train.output + score.output
+    assert score.exit_code == 0, score.output
     assert [row["symbol"] for row in bist.published()] == [row["symbol"] for row in before]
-    failed = {check["check"] for check in checks if "alibi_detect is not installed" in check["message"]}
+    failed = {check["check"] for check in checks if "alibi-detect is not there" in check["message"]}
     assert failed == {"break", "features", "regime", "scores", "score_spread"}
     assert all(check["status"] == "ERROR" for check in checks if check["check"] in failed)
     judged = {check["check"]: check["status"] for check in checks}

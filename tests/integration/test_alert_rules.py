@@ -18,7 +18,20 @@ HALF_FAIL = {**ALL_WELL, 'bist_requests_total{status="503"}': "0+60x600"}
 SLOW = {f'bist_request_seconds_bucket{{le="{le}"}}': "0+60x600" for le in ("1.0", "+Inf")}
 
 # Name of the alert, series with a value each minute, the minute to look at, and whether it is raised then.
+DOWN = {'up{job="bist-api"}': "1x20 0x30"}
+LOST = {"bist_database_up": "1x20 0x30"}
+EMPTY = {"bist_database_up": "1x3000"}
 CASES = [
+    ("BistApiDown", DOWN, 24, False),
+    ("BistApiDown", DOWN, 30, True),
+    ("BistDatabaseDown", LOST, 24, False),
+    ("BistDatabaseDown", LOST, 30, True),
+    ("BistNothingPublished", EMPTY, 1400, False),
+    ("BistNothingPublished", EMPTY, 1500, True),
+    ("BistNothingPublished", {**EMPTY, "bist_published_shares": "470x3000"}, 1500, False),
+    ("BistNothingPublished", {"bist_database_up": "0x3000"}, 1500, False),  # nobody knows then
+    ("BistUniverseShrunk", {"bist_published_shares": "470x600 380x60"}, 650, False),
+    ("BistUniverseShrunk", {"bist_published_shares": "470x600 370x60"}, 650, True),
     ("BistPublicationLate", {"bist_published_age_sessions": "0x60 1x200"}, 250, False),
     ("BistPublicationLate", {"bist_published_age_sessions": "0x60 1x300"}, 350, True),
     ("BistDriftAlarm", {'bist_drift_status{status="AMBER"}': "1x60"}, 50, False),
@@ -41,6 +54,13 @@ def promtool() -> str:
     if found.returncode:
         pytest.skip(found.stderr.strip().splitlines()[-1])
     return found.stdout.strip()
+
+
+def test_every_rule_has_a_case_in_which_it_speaks_and_one_in_which_it_is_silent():
+    rules = yaml.safe_load((ROOT / "docker/alerts.yml").read_text())["groups"][0]["rules"]
+    assert {(alert, is_raised) for alert, _, _, is_raised in CASES} == {
+        (rule["alert"], is_raised) for rule in rules for is_raised in (False, True)
+    }
 
 
 def test_every_alert_is_raised_by_its_cause_and_by_nothing_less(promtool: str, tmp_path: Path):

@@ -1,5 +1,7 @@
 """The door to alibi-detect: its distances are scipy's, and what it would swallow is refused."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -88,3 +90,12 @@ def test_the_thresholds_in_the_source_are_those_that_alibi_detect_simulates():
     simulated = simulate_cvm_thresholds(REFERENCE_ICS, simulations=2_000, seed=1)[40:]
 
     assert np.mean(simulated) == pytest.approx(np.mean(cvm_thresholds()[40:]), rel=0.1)
+
+
+def test_where_alibi_detect_is_not_installed_its_absence_is_said_and_what_works_without_it(monkeypatch):
+    for module in [name for name in sys.modules if name.partition(".")[0] == "alibi_detect"]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "alibi_detect", None)
+    with pytest.raises(DriftInputError, match="alibi-detect is not there") as caught:
+        ks_distances(REFERENCE, CURRENT)
+    assert "README.md" in caught.value.next_step

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
+from bist_pipeline.drift import adapter
 from bist_pipeline.drift.break_record import REACH, build_break_record
 from bist_pipeline.drift.breaks import BreakReport, check_break
 from bist_pipeline.drift.status import Status
@@ -132,6 +133,22 @@ def test_missing_values_beyond_the_record_block(market, record):
     assert "slow is missing for 20.0%" in str(missing.message)
     assert "hisselerin %20,0 kadarında eksik" in missing.message.tr
     assert len(missing.shares) == missing.statistic * len(hidden[hidden["session"] == DAYS[-1]])
+
+
+def test_without_alibi_detect_there_is_no_verdict_on_breaks_and_missing_values_still_block(
+    market, monkeypatch
+):
+    monkeypatch.setattr(adapter, "_load", absent)
+    record = build_break_record(market, COLUMNS, champion_session=DAYS[-30].date())
+    some = broken(market, old=lambda rows: rows["old"].mask(np.arange(len(rows)) % 2 == 0))
+    for table, missing in ((market, Status.OK), (some, Status.BLOCK)):
+        checks = {check.check: check for check in judge(record, table).checks}
+        assert (checks["break"].status, checks["missing_values"].status) == (Status.ERROR, missing)
+        assert "not installed" in checks["break"].message.en
+
+
+def absent(detector: str) -> None:
+    raise DriftInputError(f"{detector} is not installed")
 
 
 def test_a_feature_without_any_value_now_blocks_and_is_no_ok_either(market, record):

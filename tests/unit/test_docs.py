@@ -87,6 +87,29 @@ def test_links_and_images_of_a_page_lead_to_files(page: Path):
     assert not missing, f"{page.name} links to files that do not exist: {missing}"
 
 
+def test_the_turkish_page_of_rest_names_every_address_and_no_other():
+    from serving.app import create_app
+
+    named = set(re.findall(r"`GET (/[^`]*)`", (DOCS / "tr/rest.md").read_text()))
+    assert named == set(create_app().openapi()["paths"])
+
+
+def test_every_page_is_there_in_both_languages():
+    """Its index says which page is whose translation; only a list of packages has none."""
+    rows = re.findall(r"^\| (?!-)(.+?) \| *(.*?) *\| *(.*?) *\|$", (DOCS / "README.md").read_text(), re.M)
+    assert len(rows) > 12
+    alone = [english or turkish for _, english, turkish in rows[1:] if not (english and turkish)]
+    assert alone == ["[tr/rest.md](tr/rest.md)", "[en/licences.md](en/licences.md)"]
+
+
+def test_tables_that_stand_on_two_pages_say_the_same():
+    """The bars of drift, in the README and in the guide."""
+    pages = [(ROOT / name).read_text() for name in ("README.md", "docs/en/drift.md")]
+    found = re.findall(r"^\| false alarms per .*\n(?:\|.*\n)+", "\n".join(pages), re.M)
+    assert found
+    assert len(set(found)) == 1
+
+
 def test_every_picture_is_shown_somewhere():
     text = "".join(page.read_text() for page in PAGES)
     pictures = [picture.name for picture in (DOCS / "images").iterdir()]

@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
+from bist_pipeline.drift import adapter
 from bist_pipeline.drift.performance import check_performance, compute_daily_ic
 from bist_pipeline.drift.status import Status
+from bist_pipeline.errors import DriftInputError
 
 
 def ics(mean: float, count: int, seed: int) -> np.ndarray:
@@ -64,6 +66,16 @@ def test_too_few_results_are_insufficient_never_ok(count):
     assert {check.status for check in checks} == {Status.INSUFFICIENT_HISTORY}
     assert f"{count} daily results" in checks[0].message.en
     assert "0.0 independent periods" in checks[2].message.en
+
+
+def test_without_its_detector_there_is_no_verdict_on_change_and_the_means_are_judged(monkeypatch):
+    def absent(detector: str) -> None:
+        raise DriftInputError(f"{detector} is not installed")
+
+    monkeypatch.setattr(adapter, "_load", absent)
+    change, daily, quarter = judge(ics(0.03, 252, 2))
+    assert (change.status, daily.status, quarter.status) == (Status.ERROR, Status.OK, Status.OK)
+    assert "CVMDriftOnline is not installed" in change.message.en
 
 
 def test_skill_too_small_to_be_monitored_is_said():

@@ -162,7 +162,7 @@ def _load(detector: str) -> Any:
             import alibi_detect.cd
     except ModuleNotFoundError as error:
         raise DriftInputError(
-            f"The package {error.name} is not installed, and this check takes its figures from alibi-detect.",
+            f"alibi-detect is not there ({error}), and this check takes its figures from it.",
             consequence=NO_VERDICT,
             next_step="pip install alibi-detect==0.13.0; what works without it: README.md, section Licence",
         ) from error
