@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
+from benchmarks import drift_bars
 from benchmarks.drift_bars import run
 from benchmarks.drift_table import HEAD, Line, as_markdown, as_text, build_lines
 
@@ -39,3 +40,25 @@ def test_a_missed_bar_is_shown_as_missed():
     assert "MISSED" in as_text([missed])
     assert len(HEAD) == 5
     assert set(asdict(missed)) >= {"measured", "error", "bar"}
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [([], "noise; volatility × 2, found"), (["volatility"], "be: noise."), (["volatility", "noise"], "")],
+)
+def test_a_bar_that_is_missed_and_not_known_to_be_ends_the_program(monkeypatch, capsys, known, said):
+    lines = [
+        Line(what, measured, 0.1, 0.95, is_lower_better=False, unit="%", basis="12 of 12")
+        for what, measured in (("quiet", 1.0), ("noise", 0.5), ("volatility × 2, found", 0.6))
+    ]
+    monkeypatch.setattr(drift_bars, "run", lambda **_: {"markets": []})
+    monkeypatch.setattr(drift_bars, "build_lines", lambda _: lines)
+    for module in (drift_bars.drift_real, drift_bars.drift_speed):
+        monkeypatch.setattr(module, "measure", list)
+    monkeypatch.setattr("sys.argv", ["drift_bars", *(word for name in known for word in ("--known", name))])
+    if not said:
+        drift_bars.main()
+        assert capsys.readouterr().out.count("MISSED") == 2
+        return
+    with pytest.raises(SystemExit, match=said):
+        drift_bars.main()
