@@ -49,6 +49,15 @@ def rows(database: Path, query: str) -> list[tuple]:
         return connection.execute(query).fetchall()
 
 
+def states_of(airflow: Path, dag: str, day: str) -> list[tuple]:
+    """Task, map index and state of every task of a DAG's run of a day."""
+    query = (
+        "SELECT task_id, map_index, tasks.state FROM task_instance tasks JOIN dag_run USING (dag_id, run_id)"
+        " WHERE dag_id = '{}' AND logical_date LIKE '{}%' ORDER BY 1, 2"
+    )
+    return rows(airflow, query.format(dag, day))
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     return tmp_path_factory.mktemp("var")
@@ -179,8 +188,7 @@ def test_the_daily_run_and_a_training_by_folds_work_on_the_session_of_their_logi
 
     assert process.returncode == 0, process.stderr
     airflow = home / "airflow/airflow.db"
-    tasks = "SELECT task_id, map_index, state FROM task_instance WHERE dag_id = '{}' ORDER BY 1, 2"
-    daily, train = (rows(airflow, tasks.format(name)) for name in ("bist_daily", "bist_train"))
+    daily, train = (states_of(airflow, name, "2024-07-01") for name in ("bist_daily", "bist_train"))
     assert [task for task, _, _ in daily] == sorted(STAGES - {"train"})
     assert [task[:2] for task in train] == [
         *(("features", -1), ("plan_folds", -1), ("run_fold", 0), ("run_fold", 1), ("train", -1))
@@ -191,7 +199,8 @@ def test_the_daily_run_and_a_training_by_folds_work_on_the_session_of_their_logi
     events = rows(
         airflow,
         "SELECT asset.name, asset_event.extra FROM asset_event JOIN asset ON asset.id = asset_id"
-        " WHERE source_dag_id IN ('bist_daily', 'bist_train')",
+        " JOIN dag_run ON (dag_id, run_id) = (source_dag_id, source_run_id)"
+        " WHERE dag_id IN ('bist_daily', 'bist_train') AND logical_date LIKE '2024-07-01%'",
     )
     told = {name: json.loads(extra) for name, extra in events}
     assert set(told) == {"bist_prices", "bist_features", "bist_predictions", "bist_drift", "bist_model"}
@@ -226,11 +235,7 @@ def test_one_failed_fold_fails_the_training_and_the_old_champion_stays(published
     process = run_dags(home, ONE_FOLD_FAILS, BIST_TRAINING__SEEDS="[2]")
 
     assert "ended: failed" in process.stdout, process.stderr
-    states = (
-        "SELECT task_id, map_index, tasks.state FROM task_instance tasks JOIN dag_run USING (dag_id, run_id)"
-        " WHERE dag_id = 'bist_train' AND logical_date LIKE '2024-06-28%' ORDER BY 1, 2"
-    )
-    assert rows(home / "airflow/airflow.db", states) == [
+    assert states_of(home / "airflow/airflow.db", "bist_train", "2024-06-28") == [
         ("features", -1, "success"),
         ("plan_folds", -1, "success"),
         ("run_fold", 0, "failed"),
