@@ -6,7 +6,7 @@ import datetime as dt
 import gzip
 from dataclasses import dataclass, fields
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from bist_pipeline.store.schema import drift_checks, drift_features, drift_reports, drift_runs
 from bist_pipeline.wording import Wording
@@ -94,16 +94,6 @@ def read_feature_weeks(
         feature = DriftFeature(**{name: value for name, value in row.items() if name != "session"})
         found[row["session"]].append(feature)
     return found
-
-
-def read_drift_features(connection: Connection, source: str, session: dt.date) -> list[DriftFeature]:
-    """Read how far every feature was away when that was last measured up to a session, the farthest first."""
-    mine = drift_features.c.source == source
-    measured = select(func.max(drift_features.c.session)).where(mine, drift_features.c.session <= session)
-    found = select(*(drift_features.c[field.name] for field in fields(DriftFeature)))
-    rows = found.where(mine, drift_features.c.session == measured.scalar_subquery())
-    farthest_first = rows.order_by(drift_features.c.distance.desc(), drift_features.c.feature)
-    return [DriftFeature(**row) for row in connection.execute(farthest_first).mappings()]
 
 
 def read_drift_report(connection: Connection, source: str, session: dt.date) -> str | None:
