@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import func, select
 
+from bist_pipeline.alerts import Delivery
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.errors import IncompleteSessionError
 from bist_pipeline.lake import open_lake
@@ -120,7 +121,8 @@ def test_people_are_told_months_before_the_known_calendar_ends_and_then_rarely(
     from bist_pipeline.stages import ingest as stage
 
     sent, calendar = [], bist_calendar()
-    monkeypatch.setattr(stage, "send", lambda alert, _: sent.append(alert) or ["webhook: gone"])
+    delivery = Delivery(("log",), ("webhook: gone",))
+    monkeypatch.setattr(stage, "send", lambda alert, _: sent.append(alert) or delivery)
     warnings = stage._tell_end_of_calendar(settings, calendar.offset(calendar.last, -left))
 
     assert len(sent) == messages

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from bist_pipeline import errors
+from bist_pipeline.alerts import Delivery
 from bist_pipeline.store.engine import open_engine
 from bist_pipeline.store.migrate import upgrade
 from tests.publishing import SESSION, publish_score
@@ -34,7 +35,7 @@ def alerts(dag_bag, monkeypatch):
     from bist_pipeline import alerts
 
     sent = []
-    monkeypatch.setattr(alerts, "send", lambda alert, settings: sent.append(alert) or [])
+    monkeypatch.setattr(alerts, "send", lambda alert, settings: sent.append(alert) or Delivery(("log",), ()))
     return SimpleNamespace(module=bist_alerts, sent=sent)
 
 
