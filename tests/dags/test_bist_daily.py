@@ -89,7 +89,7 @@ def test_a_request_of_drift_starts_a_training_as_the_quarter_does(dag_bag):
     schedule = dag_bag.dags["bist_train"].timetable
     asked = schedule.asset_condition.objects
 
-    assert asked == [bist_assets.RETRAIN_REQUEST], (
+    assert list(asked) == [bist_assets.RETRAIN_REQUEST], (
         "bist_train: schedule it by RETRAIN_REQUEST too, or nobody answers when drift asks for a new model."
     )
     assert bist_assets.RETRAIN_IF_ASKED in dag_bag.dags["bist_daily"].get_task("drift").outlets
