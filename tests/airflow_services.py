@@ -23,7 +23,7 @@ from sqlalchemy import Engine, text
 from tests.database_servers import ROOT, free_port
 
 # Seconds on a machine of its own; another one may be busy.
-PATIENCE_S = 800
+PATIENCE_S = 1_500
 OVER = ("success", "failed")
 
 
