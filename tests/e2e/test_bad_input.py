@@ -174,7 +174,12 @@ def test_a_lake_on_a_full_disk_publishes_nothing(bist, tmp_path):
             *(str(Path(sys.executable).with_name("bist")), "ingest", "--session", str(SESSION), "--json"),
             *("--lake", str(tmp_path / "small")),
         ],
-        env={**bist.environment, "BIST_HOME": str(bist.home), "BIST_SOURCE_PATH": str(bist.prices)},
+        env={
+            **bist.environment,
+            "BIST_HOME": str(bist.home),
+            "BIST_SOURCE_PATH": str(bist.prices),
+            "PYTHONDONTWRITEBYTECODE": "1",  # bytecode cut off by the limit would break every later process
+        },
         preexec_fn=fill_the_disk,
         capture_output=True,
         text=True,
