@@ -216,7 +216,7 @@ class Keeper:
         with self._refreshing:
             asked, asked_at = time.monotonic(), dt.datetime.now(dt.UTC)
             try:
-                self._ask(asked_at)
+                self._ask_again_if_cut(asked_at)
             except StoreError as error:
                 self._note(error)
             except ValueError as error:  # broken JSON, or values that no answer can have
@@ -227,6 +227,15 @@ class Keeper:
                     log.warning("The database answers again.")
                 self.failure = None
                 self._confirmed, self._confirmed_at = asked, asked_at
+
+    def _ask_again_if_cut(self, now: dt.datetime) -> None:
+        """Ask; if that breaks off, ask once more: only the connection may have been cut."""
+        try:
+            self._ask(now)
+        except DatabaseUnavailableError:
+            if self.failure is not None:
+                raise
+            self._ask(now)
 
     def _ask(self, now: dt.datetime) -> None:
         with connect(self._engine) as connection:
