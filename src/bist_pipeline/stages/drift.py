@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -243,12 +244,16 @@ def _judge_week(
         wanted = [*KEY, "tradable", *names]
         return lake.read("features", since=window[0].item(), until=session, columns=wanted)
 
+    @cache
+    def score() -> pd.DataFrame:
+        return score_sessions(lake, Registry(settings).load(model), window)
+
     tables: dict[str, tuple[list[str], Callable[[], pd.DataFrame]]] = {
         "features": (columns, lambda: read(*columns)),
         "regime": ([MOVE], lambda: measure_moves(read_market(settings, session).panel, read())),
-        "scores": ([SCORE], lambda: score_sessions(lake, Registry(settings).load(model), window)),
+        "scores": ([SCORE], score),
+        "score_spread": ([SCORE], score),
     }
-    tables["score_spread"] = tables["scores"]
     reports: dict[str, FeatureDriftReport] = {}
     checks = []
     for name, (watched, read_table) in tables.items():
