@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from functools import cache
 from multiprocessing import get_context
 from typing import Any
 
@@ -40,7 +41,7 @@ from benchmarks.drift_markets import (
 )
 from benchmarks.drift_table import Line, as_markdown, as_text, build_lines
 from bist_pipeline.drift.breaks import check_break
-from bist_pipeline.drift.calibration import MOVE, SCORE
+from bist_pipeline.drift.calibration import MOVE, RELATED_MOVE, SCORE
 from bist_pipeline.drift.data_quality import check_session
 from bist_pipeline.drift.distribution import check_distribution
 from bist_pipeline.drift.performance import DAILY_ICS, check_performance
@@ -51,7 +52,7 @@ from bist_pipeline.drift.summary import summarise
 from bist_pipeline.drift.wording import NO_ACTION, tell_failure
 from bist_pipeline.errors import DriftInputError
 
-MARKETS, SYMBOLS = 12, 120
+MARKETS, SYMBOLS = 24, 120
 WEEK = 5
 SESSIONS_A_YEAR = 250
 # Mean daily rank IC that the bar of the sign flip speaks of.
@@ -98,11 +99,17 @@ def judge_week(
     """The weekly checks of features and scores; `rows` stands for the 21 newest sessions."""
     rows = table.newest(day, CURRENT_SESSIONS) if rows is None else rows
     age = int(np.searchsorted(champion.market.sessions, np.datetime64(day, "D"))) - HISTORY + 1
+
+    @cache
+    def score() -> pd.DataFrame:
+        return champion.score(rows)
+
     tables: dict[str, tuple[list[str], Callable[[], pd.DataFrame]]] = {
         "features": (list(WATCHED), lambda: rows),
         "regime": ([MOVE], lambda: rows),
-        "scores": ([SCORE], lambda: champion.score(rows)),
-        "score_spread": ([SCORE], lambda: champion.score(rows)),
+        "regime_change": ([RELATED_MOVE], lambda: rows),
+        "scores": ([SCORE], score),
+        "score_spread": ([SCORE], score),
     }
 
     def judge(name: str) -> list[Check]:
@@ -265,7 +272,7 @@ def _describe(statuses: Mapping[str, Status]) -> dict[str, Any]:
     return {
         "found": status in ALARMS,
         "held": status in HOLDS,
-        "noted": statuses.get("regime") is Status.INFO,
+        "noted": any(statuses.get(name) is Status.INFO for name in ("regime", "regime_change")),
         "by": alarmed,
     }
 

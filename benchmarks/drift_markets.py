@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings, SyntheticSettings, TrainingSettings
 from bist_pipeline.contracts import KEY, PRICE_COLUMNS
-from bist_pipeline.drift.calibration import MOVE, SCORE, Calibration, build_calibration
+from bist_pipeline.drift.calibration import MOVE, RELATED_MOVE, SCORE, Calibration, build_calibration
+from bist_pipeline.drift.moves import relate_to_before
 from bist_pipeline.drift.performance import compute_daily_ic
 from bist_pipeline.features import long_horizon
 from bist_pipeline.features.cross_section import row_rank
@@ -162,11 +163,13 @@ def compute_table(cleaned: Cleaned) -> pd.DataFrame:
     cells = np.flatnonzero(np.isfinite(cleaned.panel.close))
     row, column = np.divmod(cells, len(cleaned.panel.symbols))
     inputs = Inputs(cleaned)
+    moves = compute_moves(cleaned.panel.close)
     table = {
         "session": cleaned.panel.sessions.astype("datetime64[ns]")[row],
         "symbol": cleaned.panel.symbols[column],
         "tradable": compute_tradable(cleaned).ravel()[cells],
-        MOVE: compute_moves(cleaned.panel.close).ravel()[cells],
+        MOVE: moves.ravel()[cells],
+        RELATED_MOVE: relate_to_before(moves).ravel()[cells],
     }
     ranks = {}
     priced = np.isfinite(cleaned.panel.close)

@@ -21,7 +21,7 @@ import pandas as pd
 
 from bist_pipeline.drift.adapter import ks_distances
 from bist_pipeline.drift.breaks import check_break
-from bist_pipeline.drift.calibration import MOVE, REPLAYED, SCORE, build_calibration
+from bist_pipeline.drift.calibration import MOVE, RELATED_MOVE, REPLAYED, SCORE, build_calibration
 from bist_pipeline.drift.data_quality import check_session
 from bist_pipeline.drift.distribution import check_distribution
 from bist_pipeline.drift.performance import check_performance
@@ -77,7 +77,8 @@ def measure_here() -> dict[str, float]:
     champion, today = days[-CURRENT_SESSIONS - 1], days[-1]
     known = table.iloc[: SHARES * (days.index(champion) + 1)]  # in order of sessions; a view, no copy
     scores, moves = (
-        known[["session", "symbol", "tradable"]].assign(**{name: known[NAMES[0]]}) for name in (SCORE, MOVE)
+        known[["session", "symbol", "tradable"]].assign(**dict.fromkeys(names, known[NAMES[0]]))
+        for names in ((SCORE,), (MOVE, RELATED_MOVE))
     )
     ic = np.random.default_rng(1).normal(0.02, 0.1, 252)
     trained = days[days.index(champion) - GAP]
@@ -108,7 +109,7 @@ def _peak_gb() -> float:
 
 
 def _judge_week(calibration: Any, newest: pd.DataFrame, today: dt.date) -> None:
-    first = dict.fromkeys((SCORE, MOVE), newest[NAMES[0]])
+    first = dict.fromkeys((SCORE, MOVE, RELATED_MOVE), newest[NAMES[0]])
     for name in REPLAYED:
         replays = getattr(calibration, name)
         current = summarise(newest.assign(**first), [*replays.columns, *replays.unjudged], until=today)

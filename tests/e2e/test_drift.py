@@ -90,7 +90,16 @@ def execute(bist, statement: str, *values: str) -> None:
 def test_every_check_is_reported_and_stored_with_the_first_run(bist):
     answer = said(bist("drift", *DAY, "--json"))
 
-    names = {"data_quality", "break", "missing_values", "features", "regime", "scores", "score_spread"}
+    names = {
+        "data_quality",
+        "break",
+        "missing_values",
+        "features",
+        "regime",
+        "regime_change",
+        "scores",
+        "score_spread",
+    }
     names |= {"performance_change", "performance_daily", "performance_quarter"}
     assert {check["check"] for check in answer["checks"]} == names
     fields = {"check", "status", "statistic", "p_value", "threshold", "action", "message"}
@@ -230,7 +239,7 @@ def test_without_alibi_detect_ranks_are_published_and_its_checks_say_that_they_c
     assert score.exit_code == 0, score.output
     assert [row["symbol"] for row in bist.published()] == [row["symbol"] for row in before]
     failed = {check["check"] for check in checks if "alibi-detect is not there" in check["message"]}
-    assert failed == {"break", "features", "regime", "scores", "score_spread"}
+    assert failed == {"break", "features", "regime", "regime_change", "scores", "score_spread"}
     assert all(check["status"] == "ERROR" for check in checks if check["check"] in failed)
     judged = {check["check"]: check["status"] for check in checks}
     assert (judged["data_quality"], judged["missing_values"]) == ("OK", "OK")

@@ -207,7 +207,7 @@ def test_a_calibration_comes_back_as_it_was_and_damage_is_refused():
     calibration = build_calibration(
         table,
         {"a": 1},
-        table.assign(move=table["a"]),
+        table.assign(move=table["a"], related_move=table["a"]),
         table,
         rng.normal(size=300),
         trained_until=days[-70].date(),

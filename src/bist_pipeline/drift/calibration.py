@@ -23,11 +23,12 @@ from bist_pipeline.drift.summary import summarise
 from bist_pipeline.errors import DriftInputError
 from bist_pipeline.wording import Wording
 
-SCORE, MOVE = "score", "move"
+# Columns of what is watched besides features.
+SCORE, MOVE, RELATED_MOVE = "score", "move", "related_move"
 # The weekly checks, each with its replays.
-REPLAYED = ("features", "regime", "scores", "score_spread")
+REPLAYED = ("features", "regime", "regime_change", "scores", "score_spread")
 # Changes with what a calibration holds: files of another version of this package are built anew.
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Calibration:
     ----------
     session : date
         The session the champion was trained at; nothing here is newer.
-    features, regime, scores, score_spread : Replays
+    features, regime, regime_change, scores, score_spread : Replays
         Of the weekly checks.
     breaks : BreakRecord
         Of the daily one.
@@ -50,6 +51,7 @@ class Calibration:
     session: dt.date
     features: Replays
     regime: Replays
+    regime_change: Replays
     scores: Replays
     score_spread: Replays
     breaks: BreakRecord
@@ -81,7 +83,8 @@ def build_calibration(
     columns : mapping of str to int
         The features to watch, and the age in sessions from which a share should have a value.
     moves : DataFrame
-        `session, symbol, tradable, move`: returns since the session before, on the same sessions.
+        `session, symbol, tradable, move, related_move`: returns since the session before, as they are and
+        by `relate_to_before`, on the same sessions.
     scores : DataFrame
         `session, symbol, tradable, score`: the champion's, on the same sessions.
     daily_ic : array
@@ -111,6 +114,7 @@ def build_calibration(
         session=champion_session,
         features=replay(features, list(columns), "relative"),
         regime=replay(moves, [MOVE], "centred"),
+        regime_change=replay(moves, [RELATED_MOVE], "centred"),
         scores=replay(scores, [SCORE], "relative"),
         score_spread=replay(scores, [SCORE], "centred"),
         breaks=build_break_record(features, columns, champion_session=champion_session, stopped=stopped),

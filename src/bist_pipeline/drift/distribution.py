@@ -7,9 +7,10 @@ the same gap between the two windows, and today's distance is ranked among their
 
 `features` and `scores` look at each session's values relative to their own median and spread: what changes
 there is the data or the way shares differ, and the model is concerned. `regime` looks at how far the daily
-returns of the shares lie apart, `score_spread` at how far their scores do: whether the market is calmer or
-wilder than in training is worth knowing, and no fault. One measure alone answers that: in a maximum over all
-raw features it would drown, for most of them follow the level of the market, which wanders.
+returns of the shares lie apart, `regime_change` at the same against shortly before, `score_spread` at how far
+their scores lie apart: whether the market is calmer or wilder than in training, or has just become so, is
+worth knowing, and no fault. Each is one measure alone: in a maximum over all raw features it would drown, for
+most of them follow the level of the market, which wanders.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ NEGLIGIBLE = 0.03
 AMBER_P_VALUE = 0.03
 RED_TIMES_RECORD = 2.0
 # What is worth knowing and no fault.
-INFORMING = ("regime", "score_spread")
+INFORMING = ("regime", "regime_change", "score_spread")
 
 _ACTIONS = {
     Status.OK: NO_ACTION,

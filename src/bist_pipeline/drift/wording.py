@@ -18,6 +18,7 @@ CHECK_NAMES_TR = {
     "missing_values": "Eksik değerler",
     "features": "Özellikler",
     "regime": "Piyasa rejimi",
+    "regime_change": "Rejim değişimi",
     "scores": "Puanlar",
     "score_spread": "Puanların genişliği",
     "performance_change": "İsabet, değişim",
@@ -29,6 +30,10 @@ CHECK_NAMES_TR = {
 _NO_FEATURES = {
     "score": Wording("score", "modelin puanı"),
     "move": Wording("how far daily returns lie apart", "günlük getirilerin birbirine uzaklığı"),
+    "related_move": Wording(
+        "how far daily returns lie apart, against shortly before",
+        "günlük getirilerin birbirine uzaklığı, az öncesine göre",
+    ),
 }
 
 

@@ -80,6 +80,10 @@ CHECKS = {
         "Is the market as a whole as calm or wild as in training?",
         "Piyasanın bütünü eğitimdeki kadar sakin ya da hareketli mi?",
     ),
+    "regime_change": (
+        "Has the market become calmer or wilder within weeks?",
+        "Piyasa birkaç haftada sakinleşti ya da hareketlendi mi?",
+    ),
     "scores": ("Are the model's scores shaped as in training?", "Modelin puanları eğitimdeki biçimde mi?"),
     "score_spread": ("Are the scores as large as in training?", "Puanlar eğitimdeki büyüklükte mi?"),
     "performance_change": (
@@ -98,7 +102,7 @@ CHECKS = {
 }
 POINTS_TO = {
     **dict.fromkeys(("data_quality", "break", "missing_values"), ("data", "veri")),
-    **dict.fromkeys(("features", "regime"), ("data or market", "veri ya da piyasa")),
+    **dict.fromkeys(("features", "regime", "regime_change"), ("data or market", "veri ya da piyasa")),
     **dict.fromkeys(("scores", "score_spread"), ("model's input", "modelin girdisi")),
     **dict.fromkeys(("performance_change", "performance_daily", "performance_quarter"), ("model", "model")),
     "order": ("", ""),
@@ -123,7 +127,7 @@ JUMPS = {
 }
 # Of the shares that a stopped session names, so many are listed.
 _SHARES_NAMED = 30
-_IN_TIMES = ("features", "regime", "scores", "score_spread", "break")
+_IN_TIMES = ("features", "regime", "regime_change", "scores", "score_spread", "break")
 _IN_IC = ("performance_daily", "performance_quarter")
 
 

@@ -15,6 +15,7 @@ from bist_pipeline.config import Settings
 from bist_pipeline.contracts import KEY
 from bist_pipeline.drift.calibration import (
     MOVE,
+    RELATED_MOVE,
     SCORE,
     Calibration,
     build_calibration,
@@ -22,6 +23,7 @@ from bist_pipeline.drift.calibration import (
     hash_columns,
     to_bytes,
 )
+from bist_pipeline.drift.moves import relate_to_before
 from bist_pipeline.drift.performance import compute_daily_ic
 from bist_pipeline.errors import DriftInputError, MissingDataError
 from bist_pipeline.features import fundamentals, long_horizon
@@ -169,9 +171,11 @@ def score_sessions(lake: Lake, pipeline: Pipeline, sessions: Sessions) -> pd.Dat
 
 
 def measure_moves(panel: Panel, rows: pd.DataFrame) -> pd.DataFrame:
-    """Attach to rows of `session, symbol, tradable` the return since the session before, as `move`."""
-    moves = look_up(panel, compute_moves(panel.close), rows)
-    return rows[[*KEY, "tradable"]].assign(**{MOVE: moves})
+    """Attach to rows of `session, symbol, tradable` the return since the session before, in two views."""
+    moves = compute_moves(panel.close)
+    views = {MOVE: moves, RELATED_MOVE: relate_to_before(moves)}
+    found = {name: look_up(panel, values, rows) for name, values in views.items()}
+    return rows[[*KEY, "tradable"]].assign(**found)
 
 
 def _chunks(sessions: Sessions) -> Iterator[tuple[dt.date, dt.date]]:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from bist_pipeline.calendar import bist_calendar
 from bist_pipeline.config import Settings
 from bist_pipeline.contracts import KEY
-from bist_pipeline.drift.calibration import MOVE, REPLAYED, SCORE, Calibration
+from bist_pipeline.drift.calibration import MOVE, RELATED_MOVE, REPLAYED, SCORE, Calibration
 from bist_pipeline.drift.distribution import FeatureDriftReport, check_distribution
 from bist_pipeline.drift.performance import DAILY_ICS, QUARTER_ICS, check_performance, compute_daily_ic
 from bist_pipeline.drift.policy import WEEKLY, find_retrain_reason, is_weekly_due
@@ -248,9 +248,14 @@ def _judge_week(
     def score() -> pd.DataFrame:
         return score_sessions(lake, Registry(settings).load(model), window)
 
+    @cache
+    def measure() -> pd.DataFrame:
+        return measure_moves(read_market(settings, session).panel, read())
+
     tables: dict[str, tuple[list[str], Callable[[], pd.DataFrame]]] = {
         "features": (columns, lambda: read(*columns)),
-        "regime": ([MOVE], lambda: measure_moves(read_market(settings, session).panel, read())),
+        "regime": ([MOVE], measure),
+        "regime_change": ([RELATED_MOVE], measure),
         "scores": ([SCORE], score),
         "score_spread": ([SCORE], score),
     }
