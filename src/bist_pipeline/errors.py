@@ -104,14 +104,13 @@ class BistError(Exception):
         return f"{text}\nNext: {self.next_step}" if self.next_step else text
 
     def __reduce__(self) -> tuple[object, ...]:
-        # The default would call cls(text) and lose the fields when a worker process hands the error back.
-        fields = {"what": self.what, "which": self.which, "consequence": self.consequence}
-        return _rebuild, (type(self), {**fields, "next_step": self.next_step})
+        # The default would call cls(text), which is no `what`, when a worker process hands the error back.
+        return _rebuild, (type(self), str(self)), vars(self)
 
 
-def _rebuild(cls: type[BistError], fields: dict[str, object]) -> BistError:
+def _rebuild(cls: type[BistError], text: str) -> BistError:
     error = cls.__new__(cls)
-    BistError.__init__(error, **fields)  # type: ignore[arg-type]
+    Exception.__init__(error, text)
     return error
 
 
@@ -220,12 +219,9 @@ class RegistryUnavailableError(BistError):
 class DriftInputError(BistError):
     """A drift check was handed data it cannot judge; a text in both languages is kept for the report."""
 
-    turkish = ""
-
-    def __init__(self, what: str | Wording, **fields: Any) -> None:
-        super().__init__(str(what), **fields)
-        if isinstance(what, Wording):
-            self.turkish = what.tr
+    def __init__(self, what: Wording, **fields: Any) -> None:
+        super().__init__(what.en, **fields)
+        self.turkish = what.tr
 
 
 class StoreError(BistError):

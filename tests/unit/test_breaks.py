@@ -10,6 +10,7 @@ from bist_pipeline.drift.break_record import REACH, build_break_record
 from bist_pipeline.drift.breaks import BreakReport, check_break
 from bist_pipeline.drift.status import Status
 from bist_pipeline.errors import DriftInputError
+from bist_pipeline.wording import say
 
 SHARES, SESSIONS = 60, 640
 DAYS = pd.bdate_range("2021-01-04", periods=SESSIONS)
@@ -148,7 +149,7 @@ def test_without_alibi_detect_there_is_no_verdict_on_breaks_and_missing_values_s
 
 
 def absent(detector: str) -> None:
-    raise DriftInputError(f"{detector} is not installed")
+    raise DriftInputError(say("{name} is not installed", "{name} kurulu değil", name=detector))
 
 
 def test_a_feature_without_any_value_now_blocks_and_is_no_ok_either(market, record):

@@ -9,6 +9,7 @@ from bist_pipeline.drift import adapter
 from bist_pipeline.drift.performance import check_performance, compute_daily_ic
 from bist_pipeline.drift.status import Status
 from bist_pipeline.errors import DriftInputError
+from bist_pipeline.wording import say
 
 
 def ics(mean: float, count: int, seed: int) -> np.ndarray:
@@ -70,7 +71,7 @@ def test_too_few_results_are_insufficient_never_ok(count):
 
 def test_without_its_detector_there_is_no_verdict_on_change_and_the_means_are_judged(monkeypatch):
     def absent(detector: str) -> None:
-        raise DriftInputError(f"{detector} is not installed")
+        raise DriftInputError(say("{name} is not installed", "{name} kurulu değil", name=detector))
 
     monkeypatch.setattr(adapter, "_load", absent)
     change, daily, quarter = judge(ics(0.03, 252, 2))

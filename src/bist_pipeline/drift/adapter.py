@@ -162,7 +162,11 @@ def _load(detector: str) -> Any:
             import alibi_detect.cd
     except ModuleNotFoundError as error:
         raise DriftInputError(
-            f"alibi-detect is not there ({error}), and this check takes its figures from it.",
+            say(
+                "alibi-detect is not there ({error}), and this check takes its figures from it.",
+                "Bu denetim sayılarını alibi-detect paketinden alır, paket ise yok ({error}).",
+                error=error,
+            ),
             consequence=NO_VERDICT,
             next_step="pip install alibi-detect==0.13.0; what works without it: README.md, section Licence",
         ) from error

@@ -140,7 +140,12 @@ def check_distribution(
     _require_same_columns(replays, current)
     if age_sessions < 0:
         raise DriftInputError(
-            f"{session} is {-age_sessions} sessions before the one on which the champion was trained.",
+            say(
+                "{session} is {n} sessions before the one on which the champion was trained.",
+                "{session}, modelin eğitildiği seanstan {n} seans önce.",
+                session=session,
+                n=-age_sessions,
+            ),
             consequence=NO_VERDICT,
         )
     window = np.arange(CURRENT_SESSIONS) + current.locate(session) - CURRENT_SESSIONS + 1
@@ -174,7 +179,11 @@ def _require_same_columns(replays: Replays, current: Summary) -> None:
     differing = {*replays.columns, *replays.unjudged} ^ {*current.columns}
     if differing:
         raise DriftInputError(
-            f"The champion's calibration watches other features than there are: {len(differing)} differ.",
+            say(
+                "The champion's calibration watches other features than there are: {n} differ.",
+                "Modelin kayma ayarı, var olanlardan başka özellikleri izliyor: {n} tanesi farklı.",
+                n=len(differing),
+            ),
             which=sorted(differing),
             consequence=NO_VERDICT,
             next_step="bist train (a new champion gets a new calibration)",

@@ -19,6 +19,7 @@ from bist_pipeline.drift.distances import ks_distances_by_row
 from bist_pipeline.drift.status import NO_VERDICT
 from bist_pipeline.drift.summary import Summary, centre, pool, standardise
 from bist_pipeline.errors import DriftInputError
+from bist_pipeline.wording import say
 
 CURRENT_SESSIONS = 21
 # The training window's newest year; a longer one would leave too little history to replay the check on.
@@ -114,7 +115,11 @@ def build_replays(
     trained, known = summary.locate(trained_until), summary.locate(champion_session)
     if trained > known:
         raise DriftInputError(
-            f"The champion's training rows end on {trained_until}, after the session it was trained at.",
+            say(
+                "The champion's training rows end on {day}, after the session it was trained at.",
+                "Modelin eğitim satırları, eğitildiği seanstan sonraki {day} seansında bitiyor.",
+                day=trained_until,
+            ),
             consequence=NO_VERDICT,
         )
     ages = [_plan(known, known - trained + age) for age in _middles()]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from bist_pipeline.contracts import KEY
 from bist_pipeline.drift.status import NO_VERDICT
 from bist_pipeline.errors import DriftInputError
+from bist_pipeline.wording import say
 
 QUANTILES = 64  # of a session
 SAMPLE = 500  # of a window
@@ -73,7 +74,11 @@ class Summary:
         position = int(np.searchsorted(self.sessions, np.datetime64(day, "D")))
         if position == len(self.sessions) or self.sessions[position] != np.datetime64(day, "D"):
             raise DriftInputError(
-                f"The feature table has no rows of {day}.",
+                say(
+                    "The feature table has no rows of {day}.",
+                    "Özellik tablosunda {day} seansının satırı yok.",
+                    day=day,
+                ),
                 consequence=NO_VERDICT,
                 next_step=f"bist features --session {day}",
             )
@@ -159,7 +164,11 @@ def require_columns(features: pd.DataFrame, columns: Sequence[str], *, until: dt
     absent = [column for column in (*KEY, "tradable", *columns) if column not in features]
     if absent:
         raise DriftInputError(
-            f"The feature table lacks {len(absent)} of the columns to judge.",
+            say(
+                "The feature table lacks {n} of the columns to judge.",
+                "Özellik tablosunda denetlenecek sütunlardan {n} tanesi eksik.",
+                n=len(absent),
+            ),
             which=absent,
             consequence=NO_VERDICT,
             next_step=f"bist features --session {until}",
@@ -171,7 +180,11 @@ def require_single_rows(rows: pd.DataFrame, *, until: dt.date) -> None:
     repeated = rows.loc[rows.duplicated(KEY), "symbol"].unique()
     if len(repeated):
         raise DriftInputError(
-            f"{len(repeated)} shares have more than one row of features on the same session.",
+            say(
+                "{n} shares have more than one row of features on the same session.",
+                "{n} hissenin aynı seansta birden çok özellik satırı var.",
+                n=len(repeated),
+            ),
             which=sorted(repeated),
             consequence=NO_VERDICT,
             next_step=f"bist features --session {until}",

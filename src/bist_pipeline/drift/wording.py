@@ -75,8 +75,8 @@ def tell_checks(checks: Iterable[Check]) -> Wording:
 def tell_failure(error: DriftInputError) -> Wording:
     """Say that a check could not be made, and why."""
     which = f" ({', '.join(error.which)})" if error.which else ""
-    reason = error.turkish or f"İngilizce hata iletisi: “{error.what}”"
-    turkish = f"Denetim yapılamadı; bu, kayma yok demek değildir. {reason.removesuffix('.')}{which}."
+    reason = error.turkish.removesuffix(".")
+    turkish = f"Denetim yapılamadı; bu, kayma yok demek değildir. {reason}{which}."
     # What follows the command in brackets explains it in English.
     following = f" Sonraki adım: {error.next_step.partition(' (')[0]}" if error.next_step else ""
     return Wording(str(error), turkish + following)
