@@ -55,7 +55,7 @@ backtest: env-run ## test the model on the past of BIST_SOURCE, by default the s
 
 .PHONY: test
 test: env-dev lint ## set everything up, then lint, types and all tests
-	@$(bin)/pytest
+	@$(bin)/pytest --numprocesses 2 --dist loadfile # half of the time tests wait for other processes
 
 .PHONY: check
 check: env-dev lint ## the fast part: lint, types, and the tests that need no other process
