@@ -23,14 +23,16 @@ def business_days(count: int, first: str = "2020-01-02") -> np.ndarray:
 
 
 def tiny_panel(close, *, volume=None, high=None, low=None, open=None, first="2021-01-04") -> Panel:  # noqa: A002
-    """Sessions as rows, shares (AAA, BBB, …) as columns; unless given, one price a session, 1,000 shares."""
+    """Sessions as rows, shares (AAA, BBB, …) as columns.
+
+    Unless given, one price a session, and 1,000 traded, on each session one more: no bar repeats another.
+    """
     close = np.array(close, dtype=float)
     symbols = np.array([3 * chr(65 + i) for i in range(close.shape[1])], dtype=object)
     given = {"open": open, "high": high, "low": low}
     prices = {name: close if v is None else np.array(v, dtype=float) for name, v in given.items()}
-    shares = (
-        np.where(np.isfinite(close), 1_000.0, np.nan) if volume is None else np.array(volume, dtype=float)
-    )
+    usual = 1_000.0 + np.arange(len(close))[:, None]
+    shares = np.where(np.isfinite(close), usual, np.nan) if volume is None else np.array(volume, dtype=float)
     return Panel(
         business_days(len(close), first), symbols, close=close, volume=shares, off_calendar={}, **prices
     )

@@ -38,7 +38,8 @@ class JsonFormatter(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in _OF_EVERY_RECORD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        # Compact as Airflow's own lines are, so that one search finds both.
+        return json.dumps(line, default=str, ensure_ascii=False, separators=(",", ":"))
 
 
 def log_config(*, as_json: bool) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def test_the_known_defects_are_found_and_counted(market):
     assert counts["not_a_session"] == (394, 394)  # 2023-02-08, cancelled
     assert counts["non_positive_price"] == (362, 1)  # 363 with the cancelled session's
     assert counts["thin_session"] == (182, 182)  # 2024-04-09, one more had a non-positive price
+    assert counts["repeated_bar"] == (1, 1)
     assert counts["crossed_bar"] == (23, 22)
     assert counts["move_beyond_limit"] == (26, 22)
     assert counts["zero_volume"][0] == 1305

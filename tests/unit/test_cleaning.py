@@ -42,6 +42,17 @@ def test_shares_not_listed_yet_or_long_gone_do_not_make_a_session_thin():
     assert cleaned.observed[67:, 3:].all()
 
 
+def test_a_bar_that_repeats_the_session_before_is_left_out_and_its_share_did_not_trade():
+    volume = [[100, 50, 0], [100, 50, 0], [100, 60, 0], [100, 60, 0]]
+    cleaned = clean(tiny_panel([[10, 5, 7], [10, 5, 7], [11, 5, 7], [11, 4, 7]], volume=volume))
+
+    assert rule(cleaned, "repeated_bar") == (3, ("AAA", "BBB"))
+    assert cleaned.observed[:, 0].tolist() == [True, False, True, False]
+    assert cleaned.traded[:, 1].tolist() == [True, False, True, True]
+    assert cleaned.observed[:, 2].all(), "nothing traded at an old price is no repeated bar"
+    assert cleaned.panel.close[:, 0].tolist() == [10, 10, 11, 11]
+
+
 def test_high_and_low_are_widened_to_enclose_the_bar():
     cleaned = clean(
         tiny_panel([[10.0], [10.0]], high=[[11.0], [9.0]], low=[[9.0], [9.5]], open=[[10.0], [10.4]])
@@ -52,7 +63,7 @@ def test_high_and_low_are_widened_to_enclose_the_bar():
 
 
 def test_zero_volume_becomes_missing_and_the_share_counts_as_suspended():
-    cleaned = clean(tiny_panel([[10, 5, 7]] * 2, volume=[[100, 100, 100], [0, 100, 100]]))
+    cleaned = clean(tiny_panel([[10, 5, 7]] * 2, volume=[[100, 100, 100], [0, 110, 110]]))
 
     assert rule(cleaned, "zero_volume") == (1, ("AAA",))
     assert np.isnan(cleaned.panel.volume[1, 0])
@@ -61,7 +72,7 @@ def test_zero_volume_becomes_missing_and_the_share_counts_as_suspended():
 
 
 def test_a_session_without_most_volumes_is_the_feeds_fault_and_suspends_nobody():
-    cleaned = clean(tiny_panel([[10, 5, 7]] * 2, volume=[[100, 100, 100], [0, 0, 100]]))
+    cleaned = clean(tiny_panel([[10, 5, 7]] * 2, volume=[[100, 100, 100], [0, 0, 110]]))
 
     assert cleaned.traded.all()
     assert not cleaned.suspended.any()
@@ -156,7 +167,7 @@ def test_every_rule_reports_even_when_it_never_applied():
 
     assert {(rule.count, rule.symbols) for rule in spotless.rules} == {(0, ())}
     assert [rule.rule for rule in spotless.rules] == [
-        "not_a_session", "non_positive_price", "thin_session", "crossed_bar", "zero_volume",
+        "not_a_session", "non_positive_price", "thin_session", "repeated_bar", "crossed_bar", "zero_volume",
         "move_beyond_limit", "filled_forward", "suspended", "limit_locked",
     ]  # fmt: skip
 

@@ -18,6 +18,7 @@ from bist_pipeline.contracts import KEY, PRICE_COLUMNS
 from bist_pipeline.drift.findings import Finding, QualityReport, judge, not_judged
 from bist_pipeline.drift.status import NO_VERDICT, Status
 from bist_pipeline.errors import DriftInputError
+from bist_pipeline.market.cleaning import find_repeated_bars
 from bist_pipeline.market.limits import compute_price_limits
 from bist_pipeline.market.panel import Mask, Panel, build_panel
 from bist_pipeline.wording import Wording, join, say, say_number, say_percent
@@ -267,12 +268,11 @@ def _is_blank(values: pd.Series) -> bool:
 
 
 def _check_unchanged(panel: Panel) -> Finding:
-    """Yesterday's bar again: nobody trades to the same price and the very same volume two days running."""
+    """Yesterday's bar again, share by share."""
     both = _has_two_closes(panel)
     if not both.any():
         return not_judged("unchanged", _NO_SESSION_BEFORE)
-    same = both & (panel.close[-1] == panel.close[-2]) & (panel.volume[-1] == panel.volume[-2])
-    same &= panel.volume[-1] > 0
+    same = both & find_repeated_bars(panel)[-1]
     value = same.sum() / both.sum()
     return judge(
         "unchanged",

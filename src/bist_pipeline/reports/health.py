@@ -66,6 +66,10 @@ REPAIRS = {
         "Session with bars for fewer than half of the shares: left out",
         "Hisselerin yarısından azı için veri olan seans: çıkarıldı",
     ),
+    "repeated_bar": (
+        "Close and volume of the session before again: bar left out",
+        "Önceki seansın kapanışı ve hacmi aynen: kayıt çıkarıldı",
+    ),
     "crossed_bar": (
         "High or low that does not enclose open and close: widened",
         "Açılış ve kapanışı içermeyen en yüksek/en düşük: genişletildi",

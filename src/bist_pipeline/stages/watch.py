@@ -37,8 +37,10 @@ QUALITY_ACTIONS = {
     ),
     Status.AMBER: Wording("look at the named shares", "adı geçen hisselere bakın"),
     Status.INFO: Wording(
-        "none: the named shares are ranked like the others; look before relying on one of them",
-        "yok: adı geçen hisseler de ötekiler gibi sıralanıyor; birine güvenmeden önce bakın",
+        "none: the named shares whose bar was repeated, or that did not trade, count as not tradable; "
+        "look before relying on one of the others",
+        "yok: adı geçenlerden kaydı yinelenen ya da işlem görmeyenler işlem yapılamaz sayılıyor; ötekilerden "
+        "birine güvenmeden önce bakın",
     ),
 }
 
