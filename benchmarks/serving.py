@@ -28,6 +28,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count, product
 from pathlib import Path
+from random import Random
 from statistics import linear_regression, median, quantiles
 from typing import Any
 
@@ -54,13 +55,29 @@ SOAK_WARM_MINUTES = 10
 SESSION = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
 
 
-def publish_batch(engine: Engine, version: int) -> str:
-    """Publish 600 shares with five worded drivers each, as the pipeline does."""
-    text = {
-        "en": "Volatility over 126 sessions is 2.1 % a day, lower than for 67 % of shares: raises the rank.",
-        "tr": "126 seanslık oynaklık: günlük %2,1, hisselerin %67 kadarından düşük; sırayı yükseltiyor.",
+def invent_driver(draws: Random) -> dict[str, Any]:
+    """What moved a share, as the pipeline words it."""
+    window, percent, share = draws.choice((21, 63, 126, 252)), draws.uniform(0, 9), draws.randint(1, 99)
+    return {
+        "feature": f"{draws.choice(('vol', 'range', 'drawdown', 'turnover', 'beta'))}_{window}_rank",
+        "contribution": draws.gauss(0, 0.3),
+        "value": draws.random(),
+        "raw": percent / 100,
+        "text": {
+            "en": f"Volatility over {window} sessions is {percent:.1f} % a day, "
+            f"lower than for {share} % of shares: raises the rank.",
+            "tr": f"{window} seanslık oynaklık: günlük %{percent:.1f}, hisselerin %{share} kadarından düşük; "
+            "sırayı yükseltiyor.",
+        },
     }
-    driver = {"feature": "vol_126_rank", "contribution": 0.0817, "value": 0.3312, "raw": 0.0211, "text": text}
+
+
+def publish_batch(engine: Engine, version: int) -> str:
+    """Publish 600 shares with five worded drivers each, as the pipeline does.
+
+    No two are alike, so that they are compressed no better than real ones.
+    """
+    draws = Random(version)  # noqa: S311
     model = {"model_name": "bist-rank-63s", "model_version": str(version)}
     rows = [
         {
@@ -71,10 +88,10 @@ def publish_batch(engine: Engine, version: int) -> str:
             "rank": place + 1,
             "percentile": 1 - place / SHARES,
             "expected_excess_return": 0.07 - place / 5000,
-            "lower": -0.1312,
-            "upper": 0.2718,
+            "lower": -draws.random(),
+            "upper": draws.random(),
             "tradable": True,
-            "drivers": [driver] * 5,
+            "drivers": [invent_driver(draws) for _ in range(5)],
         }
         for place in range(SHARES)
     ]

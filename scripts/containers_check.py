@@ -308,7 +308,8 @@ def celery(system: System, summary: Summary) -> None:
     summary.step("the DAG, by the worker", lambda: run_dag(system))
     summary.step("the worker's log tells what the tasks did", lambda: check_log_of_tasks(system))
     tasks = "select count(*) from airflow.celery_taskmeta where status = 'SUCCESS'"
-    expect(int(system.query(tasks)) >= 7, "the tasks were not done by the worker")
+    # The worker reports the last one a moment after its run has ended.
+    wait_for(lambda: int(system.query(tasks)) >= 7, "the tasks were not done by the worker")
     expect(predictions(system) == rows, "a rerun of a session changed the number of rows")
     for name in OF_CELERY:
         summary.step(f"{name} comes back after kill -9", partial(system.kill, name))
