@@ -312,10 +312,6 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true", help="a table for the documentation")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--markets", type=int, default=MARKETS)
-    parser.add_argument(
-        "--known", action="append", default=[], metavar="WORDS",
-        help="bars with these words in their name may be missed; any other that is ends the program with 1",
-    )  # fmt: skip
     options = parser.parse_args()
     found = run(
         markets=options.markets,
@@ -331,11 +327,9 @@ def main() -> None:
         print(json.dumps({"table": table, **found}, ensure_ascii=False))
     else:
         print((as_markdown if options.markdown else as_text)(lines))
-    missed = [
-        line.what for line in lines if not (line.is_met or any(word in line.what for word in options.known))
-    ]
+    missed = [line.what for line in lines if not line.is_met]
     if missed:
-        sys.exit(f"error: missed, and not known to be: {'; '.join(missed)}. Next: docs/en/drift.md")
+        sys.exit(f"error: missed: {'; '.join(missed)}. Next: docs/en/drift.md")
 
 
 if __name__ == "__main__":
