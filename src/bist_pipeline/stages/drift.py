@@ -333,13 +333,12 @@ def _verdict(checks: Sequence[Check | StoredCheck]) -> Status:
 
 
 def _tell_first(status: Status, checks: Sequence[Check], standing: Sequence[StoredCheck]) -> Wording:
-    """The most urgent check in words; where nothing is urgent, what the features look like."""
+    """The most urgent check in words; where none says more than OK, what the features look like."""
     told = [(check.status, check.check, check.message) for check in checks]
     told += [(Status(check.status), check.check_name, check.message) for check in standing]
-    if status in (Status.OK, Status.INFO):
-        told = [entry for entry in told if entry[1] == "features"] or told
-        status = told[0][0]
-    name, message = next((name, message) for found, name, message in told if found is status)
+    # INFO may come from results that are still to come alone: then no check has it.
+    urgent = [entry for entry in told if entry[0] is status and status is not Status.OK]
+    _, name, message = (urgent or [entry for entry in told if entry[1] == "features"] or told)[0]
     return tell_check(name, message)
 
 
