@@ -30,8 +30,8 @@ from bist_pipeline.drift.break_record import (
     select,
 )
 from bist_pipeline.drift.data_quality import MAX_ABOVE_RECORD, MIN_RECORD_SESSIONS
-from bist_pipeline.drift.status import NO_VERDICT, Check, Status, worst
-from bist_pipeline.drift.summary import MIN_SHARES
+from bist_pipeline.drift.status import Check, Status, worst
+from bist_pipeline.drift.summary import MIN_SHARES, lacks_session, require_watched
 from bist_pipeline.drift.wording import NO_ACTION, call_feature, call_features, tell_failure
 from bist_pipeline.errors import DriftInputError
 from bist_pipeline.wording import Wording, join, say, say_number, say_percent
@@ -134,19 +134,11 @@ def check_break(
     DriftInputError
         If columns differ from those of the record, the session is not there, or a share has two rows on it.
     """
-    _require_same_columns(record, columns)
+    require_watched(record.columns, columns)
     rows = select(features, list(columns), until=session, inclusive=True)
     sessions = np.unique(rows["session"])
     if not len(sessions) or sessions[-1] != np.datetime64(session, "ns"):
-        raise DriftInputError(
-            say(
-                "The feature table has no rows of {day}.",
-                "Özellik tablosunda {day} seansının satırı yok.",
-                day=session,
-            ),
-            consequence=NO_VERDICT,
-            next_step=f"bist features --session {session}",
-        )
+        raise lacks_session(session)
     before, now = (
         rows[rows["session"] == day].set_index("symbol") for day in (sessions[-2:][0], sessions[-1])
     )
@@ -164,21 +156,6 @@ def check_break(
     unknown = np.array(record.columns)[np.isnan(record.level[apart - 1])].tolist()
     check = _mention_unknown(_conclude(record, measures, lacking, apart), unknown)
     return BreakReport((check, missing), tuple(measures))
-
-
-def _require_same_columns(record: BreakRecord, columns: Mapping[str, int]) -> None:
-    differing = {*record.columns} ^ {*columns}
-    if differing:
-        raise DriftInputError(
-            say(
-                "The champion's calibration watches other features than there are: {n} differ.",
-                "Modelin kayma ayarı, var olanlardan başka özellikleri izliyor: {n} tanesi farklı.",
-                n=len(differing),
-            ),
-            which=sorted(differing),
-            consequence=NO_VERDICT,
-            next_step="bist train (a new champion gets a new calibration)",
-        )
 
 
 def _measure_today(

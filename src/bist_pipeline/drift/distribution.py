@@ -36,7 +36,7 @@ from bist_pipeline.drift.replays import (
     pool_known,
 )
 from bist_pipeline.drift.status import NO_VERDICT, Check, Status, worst
-from bist_pipeline.drift.summary import Summary
+from bist_pipeline.drift.summary import Summary, require_watched
 from bist_pipeline.drift.wording import NO_ACTION, call_feature, call_features
 from bist_pipeline.errors import DriftInputError
 from bist_pipeline.wording import Wording, join, say, say_number
@@ -137,7 +137,7 @@ def check_distribution(
     DriftInputError
         If columns differ from those of the replays, `session` is not in the table or before the champion.
     """
-    _require_same_columns(replays, current)
+    require_watched((*replays.columns, *replays.unjudged), current.columns)
     if age_sessions < 0:
         raise DriftInputError(
             say(
@@ -173,21 +173,6 @@ def check_distribution(
         reference_last=replays.reference_last,
         replays=len(ends),
     )
-
-
-def _require_same_columns(replays: Replays, current: Summary) -> None:
-    differing = {*replays.columns, *replays.unjudged} ^ {*current.columns}
-    if differing:
-        raise DriftInputError(
-            say(
-                "The champion's calibration watches other features than there are: {n} differ.",
-                "Modelin kayma ayarı, var olanlardan başka özellikleri izliyor: {n} tanesi farklı.",
-                n=len(differing),
-            ),
-            which=sorted(differing),
-            consequence=NO_VERDICT,
-            next_step="bist train (a new champion gets a new calibration)",
-        )
 
 
 def _compute_distances(

@@ -9,7 +9,7 @@ the one over all rows, and in practice much nearer; today and the replays are tr
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -73,15 +73,7 @@ class Summary:
         """
         position = int(np.searchsorted(self.sessions, np.datetime64(day, "D")))
         if position == len(self.sessions) or self.sessions[position] != np.datetime64(day, "D"):
-            raise DriftInputError(
-                say(
-                    "The feature table has no rows of {day}.",
-                    "Özellik tablosunda {day} seansının satırı yok.",
-                    day=day,
-                ),
-                consequence=NO_VERDICT,
-                next_step=f"bist features --session {day}",
-            )
+            raise lacks_session(day)
         return position
 
 
@@ -157,6 +149,35 @@ def pool(summary: Summary, window: NDArray[np.int64]) -> NDArray[np.float64]:
     levels, count = summary.quantiles.shape[1:]
     ordered = np.sort(summary.quantiles[window].reshape(len(window) * levels, count).T, axis=1)
     return ordered[:, _spread(np.array(len(window) * levels), SAMPLE)].T
+
+
+def lacks_session(day: dt.date) -> DriftInputError:
+    """Make the error of a feature table without the session to judge."""
+    return DriftInputError(
+        say(
+            "The feature table has no rows of {day}.",
+            "Özellik tablosunda {day} seansının satırı yok.",
+            day=day,
+        ),
+        consequence=NO_VERDICT,
+        next_step=f"bist features --session {day}",
+    )
+
+
+def require_watched(watched: Iterable[str], present: Iterable[str]) -> None:
+    """Refuse features that are not exactly those a calibration watches (DriftInputError)."""
+    differing = {*watched} ^ {*present}
+    if differing:
+        raise DriftInputError(
+            say(
+                "The champion's calibration watches other features than there are: {n} differ.",
+                "Modelin kayma ayarı, var olanlardan başka özellikleri izliyor: {n} tanesi farklı.",
+                n=len(differing),
+            ),
+            which=sorted(differing),
+            consequence=NO_VERDICT,
+            next_step="bist train (a new champion gets a new calibration)",
+        )
 
 
 def require_columns(features: pd.DataFrame, columns: Sequence[str], *, until: dt.date) -> None:

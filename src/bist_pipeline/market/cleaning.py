@@ -112,8 +112,9 @@ def clean(panel: Panel) -> Cleaned:
     non_positive = _has_non_positive_price(panel)
     has_bar = np.isfinite(panel.close) & ~non_positive
     thin_session = _is_thin_session(has_bar)[:, None]
-    repeated = has_bar & ~thin_session & find_repeated_bars(panel)
-    observed = has_bar & ~thin_session & ~repeated
+    usable = has_bar & ~thin_session
+    repeated = usable & find_repeated_bars(panel)
+    observed = usable & ~repeated
     bars, crossed = _enclose(_keep(panel, observed))
     no_volume = observed & (bars.volume <= 0)
     bars = replace(bars, volume=np.where(bars.volume > 0, bars.volume, np.nan))
